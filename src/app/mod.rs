@@ -1,0 +1,1 @@
+//! Composition root: who is plugged into whom.

@@ -1,0 +1,1 @@
+//! The city folder's settings.

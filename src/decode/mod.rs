@@ -1,0 +1,1 @@
+//! Bytes of a file become Arrow batches: one file per format.

@@ -1,0 +1,1 @@
+//! The closed loop's decisions: commands in, events or refusals out. Pure.

@@ -1,0 +1,1 @@
+//! Analysts' SQL over the lake: catalog, functions, queries, refresh.

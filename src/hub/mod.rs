@@ -1,0 +1,1 @@
+//! Fan-out inside the process: channels with epoch and sequence.

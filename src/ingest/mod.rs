@@ -1,0 +1,1 @@
+//! Landing: a file or batch in, a receipt out.

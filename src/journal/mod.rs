@@ -1,0 +1,1 @@
+//! The append-only, hash-chained log of alerts and orders, and the desk that folds it.

@@ -1,0 +1,1 @@
+//! The lake: Delta tables with lean commits on an fsyncing store.

@@ -1,0 +1,1 @@
+//! The map layer: its state by cell, its snapshots, its deltas and their wire bytes.

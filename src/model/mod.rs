@@ -1,0 +1,11 @@
+//! The city's nouns: names, places, times and severities. No I/O, no Arrow, no wire forms.
+
+mod id;
+mod place;
+mod severity;
+mod time;
+
+pub use id::{AlertId, FeedName, InvalidName, OrderId, QueryName, SubmissionId, UnitId};
+pub use place::{AreaCode, AreaLevel, Cell, InvalidAreaCode, LngLat, Resolution};
+pub use severity::Severity;
+pub use time::{Clock, ManualClock, Micros, SystemClock};

@@ -1,0 +1,1 @@
+//! Where a row is: coordinate systems, cells, areas by exact point in polygon.
