@@ -1,6 +1,8 @@
 //! Arguments as columns and the view of one row over them. A constant stays one value and is never spread out.
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, ListArray, StringViewArray, UInt64Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, Int64Array, ListArray, StringViewArray, UInt64Array,
+};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
 use arrow::error::ArrowError;
@@ -100,7 +102,11 @@ impl Values {
 /// The bits of a hexadecimal text, as H3 prints them.
 pub(super) fn hexadecimal(text: &str) -> Option<u64> {
     let digits = text.strip_prefix("0x").unwrap_or(text);
-    if digits.bytes().all(|byte| byte.is_ascii_hexdigit()) { u64::from_str_radix(digits, 16).ok() } else { None }
+    if digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        u64::from_str_radix(digits, 16).ok()
+    } else {
+        None
+    }
 }
 
 /// One row of the arguments, read by their position.
@@ -141,8 +147,9 @@ impl<'a> Row<'a> {
     /// The valid cells of a list; one invalid cell makes the whole list invalid.
     pub(super) fn cells(self, arg: usize) -> Result<Vec<CellIndex>, Stop> {
         let (Values::List(lists), row) = self.at(arg)? else { return Err(Stop::Null) };
-        let items = Values::of_items(&lists.value(row)).ok_or(Stop::Null)?;
-        (0..lists.value(row).len())
+        let list = lists.value(row);
+        let items = Values::of_items(&list).ok_or(Stop::Null)?;
+        (0..list.len())
             .filter(|&item| !items.is_null(item))
             .map(|item| items.bits(item).and_then(|bits| CellIndex::try_from(bits).ok()).ok_or(Stop::Null))
             .collect()

@@ -17,8 +17,11 @@ use super::region::containment;
 use super::spec::{Arg, Kind, Spec, Stop, Unit};
 use super::value::{MAX_CELLS_PER_BATCH, MAX_CELLS_PER_ROW, Value};
 
-const SECTION: DocSection =
-    DocSection { include: true, label: "H3 Functions", description: Some("Cells of the H3 grid, version 4.") };
+const SECTION: DocSection = DocSection {
+    include: true,
+    label: "H3 Functions",
+    description: Some("Cells of the H3 grid, version 4."),
+};
 
 /// One row of the tables, callable in SQL.
 #[derive(Debug)]
@@ -62,13 +65,17 @@ impl Function {
             Ok(value) => {
                 *made += value.cells();
                 if *made > MAX_CELLS_PER_BATCH {
-                    return exec_err!("{name}: more than {MAX_CELLS_PER_BATCH} cells in one batch of rows; {way}");
+                    return exec_err!(
+                        "{name}: more than {MAX_CELLS_PER_BATCH} cells in one batch of rows; {way}"
+                    );
                 }
                 Ok(value)
             }
             Err(Stop::Null) => Ok(Value::Null),
             Err(Stop::TooMany(cells)) => {
-                exec_err!("{name}: one row asks for {cells} cells, at most {MAX_CELLS_PER_ROW} are made; {way}")
+                exec_err!(
+                    "{name}: one row asks for {cells} cells, at most {MAX_CELLS_PER_ROW} are made; {way}"
+                )
             }
         }
     }
@@ -204,4 +211,29 @@ fn check_constant(name: &str, arg: &Arg, value: &ScalarValue) -> Result<()> {
         Kind::Index | Kind::Indexes | Kind::Int | Kind::Float | Kind::Text => true,
     };
     if right { Ok(()) } else { plan_err!("{name}: `{}` cannot be {value}, it is: {}", arg.name, arg.about) }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Int64Array;
+
+    use super::super::traversal;
+    use super::*;
+
+    #[test]
+    fn a_batch_of_modest_rows_may_not_add_up_to_too_many_cells() {
+        let spec = traversal::FUNCTIONS.iter().find(|spec| spec.name == "h3_grid_disk").unwrap();
+        let function = Function::new(spec);
+        let argument = |kind, number| {
+            Column::new(kind, &(Arc::new(Int64Array::from(vec![number])) as ArrayRef), true).unwrap()
+        };
+        let columns = [argument(Kind::Index, 599_686_042_433_355_775), argument(Kind::Int, 1)];
+        let mut made = MAX_CELLS_PER_BATCH - 7;
+        assert!(function.row(&Row::new(&columns, 0), &mut made).is_ok());
+        let refusal = function.row(&Row::new(&columns, 0), &mut made).unwrap_err().to_string();
+        assert!(
+            refusal.contains("h3_grid_disk: more than 20000000 cells in one batch of rows; use"),
+            "{refusal}"
+        );
+    }
 }

@@ -22,7 +22,8 @@ fn mean_area(row: &Row<'_>) -> Answer {
 
 fn mean_edge(row: &Row<'_>) -> Answer {
     let resolution = row.resolution(0)?;
-    let (km, m, rads) = (resolution.edge_length_km(), resolution.edge_length_m(), resolution.edge_length_rads());
+    let (km, m, rads) =
+        (resolution.edge_length_km(), resolution.edge_length_m(), resolution.edge_length_rads());
     Ok(row.length(1)?.pick(km, m, rads).into())
 }
 

@@ -56,7 +56,9 @@ impl Output {
             Shape::Text => Self::Text(StringBuilder::new()),
             Shape::Floats => Self::Floats(ListBuilder::new(Float64Builder::new())),
             Shape::Index(form) if is_text(form, text) => Self::Text(StringBuilder::new()),
-            Shape::Indexes(form) if is_text(form, text) => Self::Texts(ListBuilder::new(StringBuilder::new())),
+            Shape::Indexes(form) if is_text(form, text) => {
+                Self::Texts(ListBuilder::new(StringBuilder::new()))
+            }
             Shape::Rings(form) if is_text(form, text) => {
                 Self::TextRings(ListBuilder::new(ListBuilder::new(StringBuilder::new())))
             }

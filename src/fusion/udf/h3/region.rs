@@ -1,7 +1,5 @@
 //! Areas: polygons to cells and cells to polygons, both as WKT.
 
-use std::fmt::Write;
-
 use geo::{BoundingRect, Geometry, LineString, MultiPolygon};
 use h3o::geom::{ContainmentMode, SolventBuilder, TilerBuilder};
 use h3o::{CellIndex, LatLng, Resolution};
@@ -33,14 +31,8 @@ pub(super) fn ring(points: &[LatLng], closed: bool) -> String {
 }
 
 fn coordinates(points: impl Iterator<Item = (f64, f64)>) -> String {
-    let mut text = String::from("(");
-    for (n, (lng, lat)) in points.enumerate() {
-        let comma = if n == 0 { "" } else { ", " };
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{comma}{lng} {lat}");
-    }
-    text.push(')');
-    text
+    let points = points.map(|(lng, lat)| format!("{lng} {lat}")).collect::<Vec<_>>();
+    format!("({})", points.join(", "))
 }
 
 /// The polygons of a text. Other geometries have no inside and are nothing here, and they are turned away
@@ -83,13 +75,18 @@ fn fill(text: &str, resolution: Resolution, mode: ContainmentMode) -> Answer {
 }
 
 /// About how many cells the outlines alone run through.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "lengths are positive, and one beyond u64 becomes its greatest value, which is refused"
+)]
 fn outline_cells(area: &MultiPolygon, resolution: Resolution) -> u64 {
     let length = |ring: &LineString| {
         let ends = |line: geo::Line| Some((at(line.start)?, at(line.end)?));
         ring.lines().filter_map(ends).map(|(from, to)| from.distance_m(to)).sum::<f64>()
     };
-    let rings = area.iter().flat_map(|polygon| std::iter::once(polygon.exterior()).chain(polygon.interiors()));
-    // A float too big for the integer becomes its greatest value, which is refused like any other.
+    let rings =
+        area.iter().flat_map(|polygon| std::iter::once(polygon.exterior()).chain(polygon.interiors()));
     (rings.map(length).sum::<f64>() / resolution.edge_length_m()) as u64
 }
 

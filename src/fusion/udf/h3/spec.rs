@@ -70,7 +70,8 @@ impl Arg {
 }
 
 pub(super) const CELL: Arg = Arg::new("cell", Kind::Index, "H3 cell, a BIGINT or hexadecimal text");
-pub(super) const CELLS: Arg = Arg::new("cells", Kind::Indexes, "list of H3 cells; null elements do not count");
+pub(super) const CELLS: Arg =
+    Arg::new("cells", Kind::Indexes, "list of H3 cells; null elements do not count");
 pub(super) const EDGE: Arg = Arg::new("edge", Kind::Index, "directed H3 edge, a BIGINT or hexadecimal text");
 pub(super) const VERTEX: Arg = Arg::new("vertex", Kind::Index, "H3 vertex, a BIGINT or hexadecimal text");
 pub(super) const RESOLUTION: Arg = Arg::new("resolution", Kind::Resolution, "H3 resolution, 0 to 15");
