@@ -8,7 +8,7 @@ use arrow::array::{Float64Array, Int64Array, RecordBatch};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use proptest::collection::vec;
-use proptest::prelude::{ProptestConfig, proptest};
+use proptest::prelude::{ProptestConfig, any, proptest};
 
 const CELL: &str = "'85283473fffffff'";
 const SQUARE: &str = "'POLYGON ((114.05 22.53, 114.06 22.53, 114.06 22.54, 114.05 22.54, 114.05 22.53))'";
@@ -451,5 +451,55 @@ proptest! {
             column(&ctx, sql).await.unwrap()
         });
         assert_eq!(good, [rows]);
+    }
+
+    /// Numbers near a cell, an edge and a vertex are the ones that look valid and are not.
+    #[test]
+    fn no_number_makes_a_function_panic(
+        numbers in vec((0..3usize, any::<u64>(), any::<u64>(), -2..20i64), 1..200)
+    ) {
+        let seeds = [599_686_042_433_355_775u64, 1_608_492_358_964_346_879, 2_473_183_459_502_194_687];
+        let near = numbers.iter().map(|(seed, flip, mask, _)| (seeds[*seed] ^ (flip & mask & (mask >> 7))).cast_signed());
+        let batch = RecordBatch::try_from_iter([
+            ("x", Arc::new(near.collect::<Int64Array>()) as _),
+            ("n", Arc::new(numbers.iter().map(|number| number.3).collect::<Int64Array>()) as _),
+        ]).unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let ctx = session();
+            ctx.register_batch("numbers", batch).unwrap();
+            for call in [
+                "cell_to_boundary_wkt(x)", "is_pentagon(x)", "get_icosahedron_faces(x)", "cell_to_latlng(x)",
+                "cell_to_parent(x, n)", "cell_to_center_child(x, n)", "cell_to_children_size(x, n)",
+                "cell_to_child_pos(x, n)", "child_pos_to_cell(n * n, x, n)", "grid_disk_distances(x, n)",
+                "grid_ring(x, n)", "local_ij_to_cell(x, n * 1000000, n)", "cell_to_vertex(x, n)",
+                "cell_to_vertexes(x)", "origin_to_directed_edges(x)", "get_directed_edge_destination(x)",
+                "directed_edge_to_boundary_wkt(x)", "edge_length(x, 'm')", "vertex_to_latlng(x)",
+                "cell_area(x, 'm^2')", "h3_to_string(x)", "compact_cells(make_array(x, x))",
+                "cells_to_multi_polygon_wkt(make_array(x))", "grid_distance(x, 599686042433355775)",
+                "get_pentagons(n)", "is_valid_directed_edge(x)", "is_valid_vertex(x)",
+            ] {
+                let rows = column(&ctx, &format!("SELECT h3_{call} FROM numbers")).await.expect(call);
+                assert_eq!(rows.len(), numbers.len(), "{call}");
+            }
+        });
+    }
+
+    /// Rings that cross themselves, run over a pole or the date line, or have no width.
+    #[test]
+    fn no_ring_makes_a_fill_panic(
+        centre in (-180..=180i32, -90..=90i32),
+        ring in vec((-40..=40i32, -40..=40i32), 1..9),
+        resolution in 0..4i64,
+    ) {
+        let at = |(x, y): &(i32, i32)| format!("{} {}", (centre.0 + x).clamp(-180, 180), (centre.1 + y).clamp(-90, 90));
+        let ring = ring.iter().chain(ring.first()).map(at).collect::<Vec<_>>().join(", ");
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            for mode in ["center", "full", "overlap"] {
+                let call = format!("h3_polygon_wkt_to_cells_experimental('POLYGON (({ring}))', {resolution}, '{mode}')");
+                column(&session(), &format!("SELECT {call}")).await.expect(&call);
+            }
+        });
     }
 }

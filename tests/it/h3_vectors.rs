@@ -54,7 +54,9 @@ fn cases(text: &str) -> Vec<Case> {
         Ok([command, expected]) => Case { command, expected },
         Err(texts) => panic!("a case has a command and an answer: {texts:?}"),
     };
-    text.split("add_h3_cli_test(").skip(1).map(read).collect()
+    let cases = text.split("add_h3_cli_test(").skip(1).map(read).collect::<Vec<_>>();
+    assert!(!cases.is_empty());
+    cases
 }
 
 impl Case {

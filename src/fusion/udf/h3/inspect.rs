@@ -10,8 +10,8 @@ fn pentagons(row: &Row<'_>) -> Answer {
     Ok(Value::list(row.resolution(0)?.pentagons()))
 }
 
-fn base_cells(_: &Row<'_>) -> Answer {
-    Ok(Value::list(CellIndex::base_cells()))
+fn base_cells() -> Value {
+    Value::list(CellIndex::base_cells())
 }
 
 pub(super) const FUNCTIONS: &[Spec] = &[
@@ -22,7 +22,7 @@ pub(super) const FUNCTIONS: &[Spec] = &[
         returns: Shape::Indexes(Form::Int),
         about: "The 122 cells of resolution 0.",
         example: "h3_get_res0_cells()",
-        eval: base_cells,
+        eval: |_| Ok(base_cells()),
     },
     Spec {
         name: "h3_get_res0_cells_string",
@@ -31,7 +31,7 @@ pub(super) const FUNCTIONS: &[Spec] = &[
         returns: Shape::Indexes(Form::Text),
         about: "The 122 cells of resolution 0, as hexadecimal text.",
         example: "h3_get_res0_cells_string()",
-        eval: base_cells,
+        eval: |_| Ok(base_cells()),
     },
     Spec {
         name: "h3_get_pentagons",

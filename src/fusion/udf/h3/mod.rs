@@ -1,4 +1,4 @@
-//! H3 v4 in SQL under the names of DuckDB's `h3` extension and polars-h3.
+//! H3 v4 in SQL under the names of `DuckDB`'s `h3` extension and polars-h3.
 //!
 //! A function is one row of a table ([`spec::Spec`]): its arguments, what it returns, its documentation and a
 //! plain function from a row to a value. The tables stand one per subject (`index`, `hierarchy`, …) and hold

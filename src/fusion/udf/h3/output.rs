@@ -82,11 +82,15 @@ impl Output {
             (Self::Floats(column), Value::Floats(list)) => column.append_value(list.into_iter().map(Some)),
             (Self::Texts(column), Value::Indexes(list)) => column.append_value(texts(&list)),
             (Self::IntRings(column), Value::Rings(rings)) => {
-                rings.iter().for_each(|ring| column.values().append_value(ints(ring)));
+                for ring in &rings {
+                    column.values().append_value(ints(ring));
+                }
                 column.append(true);
             }
             (Self::TextRings(column), Value::Rings(rings)) => {
-                rings.iter().for_each(|ring| column.values().append_value(texts(ring)));
+                for ring in &rings {
+                    column.values().append_value(texts(ring));
+                }
                 column.append(true);
             }
             (column, _) => column.push_null(),
