@@ -1,1 +1,3 @@
 //! Analysts' SQL over the lake: catalog, functions, queries, refresh.
+
+pub mod udf;
