@@ -272,7 +272,7 @@ fn real_community_areas_are_located_as_by_asking_each() {
     let areas = Areas::from_geojson_with(&text, &fields).unwrap();
     assert_eq!(areas.len(), 77);
     let mut held = 0;
-    for i in 0..20_000u32 {
+    for i in 0..1_000u32 {
         let p = LngLat {
             lng: -87.95 + 0.45 * (f64::from(i) * 0.618_033_988_75).fract(),
             lat: 41.63 + 0.4 * (f64::from(i) * 0.754_877_666_25).fract(),
@@ -281,7 +281,7 @@ fn real_community_areas_are_located_as_by_asking_each() {
         assert_eq!(areas.locate(p, NOW).map(|i| i as usize), asked, "{p:?}");
         held += usize::from(asked.is_some());
     }
-    assert!((5_000..15_000).contains(&held), "{held}");
+    assert!((250..750).contains(&held), "{held}");
 }
 
 proptest! {
