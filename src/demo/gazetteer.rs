@@ -131,5 +131,5 @@ pub const TREE: Tree = Cut((120.72, 31.80), (120.80, 32.80), &NORTH_WEST, &EAST)
 const NORTH_WEST: Tree = Cut((120.10, 32.43), (121.00, 32.48), &Leaf(6), &Leaf(5));
 const EAST: Tree = Cut((120.60, 32.215), (121.80, 32.225), &Leaf(3), &SOUTH);
 const SOUTH: Tree = Cut((120.98, 31.81), (121.72, 32.10), &MIDDLE, &Cut((121.44, 31.50), (121.49, 32.20), &Leaf(2), &Leaf(4)));
-const MIDDLE: Tree = Cut((121.10, 31.87), (120.70, 32.17), &CORE, &Cut((121.36, 31.90), (121.33, 32.40), &Leaf(1), &Leaf(8)));
+const MIDDLE: Tree = Cut((121.13, 31.90), (120.71, 32.22), &CORE, &Cut((121.36, 31.90), (121.33, 32.40), &Leaf(1), &Leaf(8)));
 const CORE: Tree = Cut((120.86, 31.815), (121.06, 31.985), &Cut((120.935, 31.80), (120.88, 32.15), &Leaf(0), &Leaf(9)), &Leaf(7));
