@@ -1,0 +1,16 @@
+-- ---
+-- kpi: kpi_requests_trend
+-- title: { en: Hotline requests by five minutes, zh: 热线诉求走势 }
+-- unit: "1"
+-- format: "0"
+-- refresh: 10s
+-- window: 60 minutes on _event_time
+-- tests: [ { not_null: [value] } ]
+-- owner: hotline
+-- doc: Requests to 12345 by five minutes over the last hour
+-- ---
+SELECT date_bin(INTERVAL '5 minutes', _event_time) AS t, count(*) AS value
+FROM hotline.requests
+WHERE _event_time > now() - INTERVAL '60 minutes'
+GROUP BY 1
+ORDER BY 1

@@ -1,0 +1,17 @@
+-- ---
+-- table: risk_weights
+-- title: { en: Weights of the risk index, zh: 风险指数权重 }
+-- refresh: manual
+-- tests: [ { unique: [theme] }, { range: { weight: [0, 100] } } ]
+-- owner: command
+-- doc: How much each theme counts in a cell's risk and at which value it is full; the weights sum to 100
+-- ---
+SELECT theme, weight, full_at
+FROM (VALUES
+  ('traffic', 20.0, 100.0),
+  ('incidents', 25.0, 12.0),
+  ('fires', 20.0, 3.0),
+  ('air', 15.0, 150.0),
+  ('services', 10.0, 10.0),
+  ('crowd', 10.0, 20000.0)
+) AS w (theme, weight, full_at)
