@@ -14,6 +14,7 @@ pub mod model;
 
 pub mod alert;
 pub mod contract;
+#[cfg(feature = "io")]
 pub mod decode;
 pub mod dispatch;
 pub mod layer;

@@ -1,1 +1,205 @@
-//! Bytes of a file become Arrow batches: one file per format.
+//! Bytes of a file become Arrow batches in the columns that somebody wants: one file per format.
+//!
+//! Text formats come out as text; what the values mean is decided by `contract`. A line that is no row is handed
+//! on as unreadable; only a file that is not what its format says is an error.
+
+mod budget;
+mod csv;
+mod geojson;
+mod ndjson;
+mod parquet;
+mod text_batch;
+
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow::array::{ArrayRef, new_null_array};
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::record_batch::RecordBatch;
+
+/// The longest row that is still read, in bytes.
+pub const MAX_ROW_BYTES: u64 = 1 << 20;
+/// Rows of a decoded batch.
+const BATCH_ROWS: usize = 16_384;
+/// Text of a decoded batch, in bytes.
+const BATCH_BYTES: usize = 16 << 20;
+
+/// A file format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Apache Parquet.
+    Parquet,
+    /// Comma-, semicolon-, tab- or bar-separated values with a header line.
+    Csv,
+    /// A JSON object a line.
+    Ndjson,
+    /// A GeoJSON feature collection of points.
+    GeoJson,
+}
+
+impl Format {
+    /// The format that a file's name and its first bytes say; the bytes win.
+    pub fn detect(name: &str, head: &[u8]) -> Option<Self> {
+        if head.starts_with(b"PAR1") {
+            return Some(Self::Parquet);
+        }
+        let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+        match extension.as_deref() {
+            Some("csv" | "tsv" | "txt") => Some(Self::Csv),
+            Some("ndjson" | "jsonl") => Some(Self::Ndjson),
+            Some("geojson") => Some(Self::GeoJson),
+            Some("parquet") => Some(Self::Parquet),
+            Some("json") if head.windows(19).any(|w| w == b"\"FeatureCollection\"") => Some(Self::GeoJson),
+            Some("json") => Some(Self::Ndjson),
+            _ => None,
+        }
+    }
+}
+
+/// What is wanted of a file.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Headers in the file, in the order in which the columns are wanted.
+    pub headers: Vec<String>,
+    /// Which headers a file must have.
+    pub required: Vec<bool>,
+    /// Indices of the headers that a GeoJSON point fills (longitude, latitude).
+    pub point: Option<(usize, usize)>,
+}
+
+/// Some rows of a file.
+#[derive(Debug)]
+pub struct Rows {
+    /// The wanted columns; text, or the file's own types. A column that the file lacks is all null.
+    pub batch: RecordBatch,
+    /// The rows' numbers in the file, from 1.
+    pub numbers: Vec<i64>,
+    /// Lines that are no rows.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A line that is no row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Its number in the file, from 1.
+    pub number: i64,
+    /// What it says, cut.
+    pub text: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// Why a file is refused whole.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// It is not what its format says.
+    #[error("the file cannot be read as {format}: {why}")]
+    Unreadable {
+        /// The format's name.
+        format: &'static str,
+        /// What the reader said.
+        why: String,
+    },
+    /// It lacks a column that the contract requires.
+    #[error("the file has no column `{header}`; it has: {found}")]
+    ColumnMissing {
+        /// The header that is missing.
+        header: String,
+        /// The headers that are there.
+        found: String,
+    },
+    /// There is nothing in it.
+    #[error("the file is empty")]
+    Empty,
+    /// The receiver wants no more: it has refused the file for a reason of its own.
+    #[error("{0}")]
+    Stopped(String),
+}
+
+/// Takes decoded rows, in order; an error ends the reading.
+pub type Sink<'a> = dyn FnMut(Rows) -> Result<(), Error> + 'a;
+
+/// How far the reading is, for progress bars.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Bytes read.
+    pub bytes: AtomicU64,
+    /// Bytes in all.
+    pub total: AtomicU64,
+}
+
+/// Reads `file` and hands its rows to `sink`, in bounded memory.
+///
+/// # Errors
+/// [`Error`] where the file as a whole is refused; rows handed over before are then void.
+pub fn decode(
+    format: Format,
+    file: File,
+    request: &Request,
+    progress: &Arc<Progress>,
+    sink: &mut Sink<'_>,
+) -> Result<(), Error> {
+    let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+    progress.total.store(bytes, Ordering::Relaxed);
+    if bytes == 0 {
+        return Err(Error::Empty);
+    }
+    match format {
+        Format::Parquet => parquet::decode(file, request, progress, sink),
+        Format::Csv => csv::decode(file, request, progress, sink),
+        Format::Ndjson => ndjson::decode(file, request, progress, sink),
+        Format::GeoJson => geojson::decode(file, request, progress, sink),
+    }
+}
+
+impl Request {
+    /// For each wanted header its index in `found`.
+    fn resolve(&self, found: &[String]) -> Result<Vec<Option<usize>>, Error> {
+        let resolved: Vec<Option<usize>> =
+            self.headers.iter().map(|header| found.iter().position(|name| name == header)).collect();
+        let missing = resolved.iter().zip(&self.required).position(|(index, required)| *required && index.is_none());
+        match missing {
+            None => Ok(resolved),
+            Some(index) => Err(Error::ColumnMissing {
+                header: self.headers.get(index).cloned().unwrap_or_default(),
+                found: found.iter().take(100).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+            }),
+        }
+    }
+}
+
+impl Request {
+    /// A batch's columns by header, in the wanted order; a column that is not there is all null.
+    ///
+    /// # Errors
+    /// Where a required column is missing.
+    pub fn arrange(&self, batch: &RecordBatch) -> Result<RecordBatch, Error> {
+        let found: Vec<String> = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let columns: Vec<ArrayRef> = self
+            .resolve(&found)?
+            .into_iter()
+            .map(|index| match index {
+                Some(index) => Arc::clone(batch.column(index)),
+                None => new_null_array(&DataType::Utf8, batch.num_rows()),
+            })
+            .collect();
+        let field = |(header, column): (&String, &ArrayRef)| Field::new(header, column.data_type().clone(), true);
+        let fields: Vec<Field> = self.headers.iter().zip(&columns).map(field).collect();
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+            .map_err(|error| Error::Unreadable { format: "Arrow", why: error.to_string() })
+    }
+}
+
+/// Bytes in hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A text cut for quarantine.
+fn cut(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).chars().take(512).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,3 +1,26 @@
 //! Analysts' SQL over the lake: catalog, functions, queries, refresh.
+//!
+//! `session.rs` is the only place that builds a DataFusion context; `engine.rs` the only one that runs plans.
+//! What becomes of results (layers, alerts, KPIs) is not known here.
 
+mod audit;
+mod engine;
+mod feed_table;
+mod fixture;
+mod header;
+mod locate;
+mod problem;
+mod query;
+mod query_set;
+mod result_table;
+mod session;
 pub mod udf;
+
+pub use audit::Audit;
+pub use engine::{Change, Engine, Tick};
+pub use fixture::{Case, CaseOutcome, run_case};
+pub use header::{ColumnShow, Kind, RefreshRule, Text};
+pub use problem::Problem;
+pub use query::Query;
+pub use query_set::{Lineage, QueryFile, QuerySet};
+pub use session::{Catalog, SessionConfig, print};

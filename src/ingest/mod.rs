@@ -1,1 +1,15 @@
-//! Landing: a file or batch in, a receipt out.
+//! Landing: a file or a live batch in, a receipt out.
+//!
+//! `land.rs` moves bytes, `sift.rs` decides row by row, `place_rows.rs` says where rows lie, `quarantine.rs` keeps
+//! what was rejected. What becomes of landed rows is not known here.
+
+mod known_keys;
+mod land;
+mod place_rows;
+mod quarantine;
+mod receipt;
+mod sift;
+
+pub use land::{Feed, Lander, Upload};
+pub use quarantine::schema as quarantine_schema;
+pub use receipt::{Receipt, Refusal};

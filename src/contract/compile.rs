@@ -1,0 +1,421 @@
+//! A contract's YAML becomes a [`Contract`]: every error of the file, each at its line and column.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use chrono_tz::Tz;
+use serde_saphyr::{Location, Spanned};
+
+use super::spec::{Bound, Custom, Document, EventTimeSpec, Object, PlaceSpec, Property, TitleSpec};
+use super::{Classification, Column, Contract, EventTime, Place, Range, SYSTEM_COLUMNS, TimeFormat, Title, instant_type};
+use crate::model::{FeedName, Resolution};
+
+/// What is wrong with a contract, and where; line and column count from 1, 0 where the whole file is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContractError {
+    /// Line in the file.
+    pub line: u32,
+    /// Column in the line.
+    pub column: u32,
+    /// What is wrong and how to mend it.
+    pub message: String,
+}
+
+impl fmt::Display for ContractError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.line, self.column, self.message)
+    }
+}
+
+/// Reads the contract of `feed` (department and name come from the file's path).
+///
+/// # Errors
+/// All that is wrong, at once; a document that is no YAML has one error.
+pub fn parse(feed: &FeedName, yaml: &str) -> Result<Contract, Vec<ContractError>> {
+    let document: Document = serde_saphyr::from_str(yaml).map_err(|error| {
+        let (line, column) = error.location().map_or((0, 0), position);
+        vec![ContractError { line, column, message: first_line(&error.to_string()) }]
+    })?;
+    let mut compiler = Compiler { errors: Vec::new() };
+    let contract = compiler.contract(feed, &document);
+    match contract {
+        Some(contract) if compiler.errors.is_empty() => Ok(contract),
+        _ => Err(compiler.errors),
+    }
+}
+
+fn position(location: Location) -> (u32, u32) {
+    (u32::try_from(location.line()).unwrap_or(0), u32::try_from(location.column()).unwrap_or(0))
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// The known word that `word` was probably meant to be.
+pub(crate) fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+struct Compiler {
+    errors: Vec<ContractError>,
+}
+
+impl Compiler {
+    fn error(&mut self, location: Location, message: impl Into<String>) {
+        let (line, column) = position(location);
+        self.errors.push(ContractError { line, column, message: message.into() });
+    }
+
+    fn at<T>(&mut self, spot: &Spanned<T>, message: impl Into<String>) {
+        self.error(spot.referenced, message);
+    }
+
+    fn contract(&mut self, feed: &FeedName, document: &Document) -> Option<Contract> {
+        if !document.api_version.value.starts_with("v3.") {
+            self.at(&document.api_version, "apiVersion must be v3.1.0 (or another v3)");
+        }
+        if document.kind.value != "DataContract" {
+            self.at(&document.kind, "kind must be DataContract");
+        }
+        if let Some(domain) = document.domain.as_ref().filter(|domain| domain.value != feed.department()) {
+            self.at(domain, format!("domain `{}` is not the folder's department `{}`", domain.value, feed.department()));
+        }
+        let [object] = document.schema.as_slice() else {
+            self.errors.push(ContractError { line: 0, column: 0, message: "schema must hold exactly one table".into() });
+            return None;
+        };
+        if object.name.value != feed.feed() {
+            self.at(&object.name, format!("the table's name `{}` is not the file's `{}`", object.name.value, feed.feed()));
+        }
+        let columns: Vec<Column> = object.properties.iter().filter_map(|p| self.column(p)).collect();
+        self.names(object);
+        if columns.len() != object.properties.len() {
+            return None;
+        }
+        let mut contract = Contract {
+            feed: feed.clone(),
+            version: document.version.clone(),
+            title: Title { en: feed.to_string(), zh: feed.to_string() },
+            key: key(object),
+            columns,
+            event_time: None,
+            place: Place::Nowhere,
+            freshness_s: self.freshness(document),
+        };
+        for custom in &object.custom_properties {
+            self.extension(&mut contract, custom);
+        }
+        Some(contract)
+    }
+
+    fn names(&mut self, object: &Object) {
+        let mut seen = HashSet::new();
+        for property in &object.properties {
+            let name = &property.name;
+            let plain = name.value.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+            if !plain || name.value.is_empty() || name.value.len() > 63 {
+                self.at(name, format!("column name `{}`: use lower-case letters, digits and `_` (the file's header goes into physicalName)", name.value));
+            } else if SYSTEM_COLUMNS.contains(&name.value.as_str()) {
+                self.at(name, format!("`{}` is a column that landing adds itself", name.value));
+            } else if !seen.insert(name.value.as_str()) {
+                self.at(name, format!("column `{}` stands twice", name.value));
+            }
+        }
+        if object.properties.is_empty() {
+            self.at(&object.name, "a table needs at least one column");
+        }
+    }
+
+    fn column(&mut self, property: &Property) -> Option<Column> {
+        let options = &property.logical_type_options;
+        let data_type = self.data_type(property)?;
+        let range = Range {
+            minimum: self.bound(property, options.minimum.as_ref()),
+            maximum: self.bound(property, options.maximum.as_ref()),
+            exclusive_minimum: self.bound(property, options.exclusive_minimum.as_ref()),
+            exclusive_maximum: self.bound(property, options.exclusive_maximum.as_ref()),
+        };
+        let pattern = options.pattern.as_ref().and_then(|pattern| match regex::Regex::new(&pattern.value) {
+            Ok(regex) => Some(regex),
+            Err(error) => {
+                self.at(pattern, format!("pattern: {}", error.to_string().replace('\n', " ")));
+                None
+            }
+        });
+        let timed = matches!(data_type, DataType::Date32 | DataType::Timestamp(..));
+        let format = match options.format.as_ref().filter(|_| timed).map(|f| (f, TimeFormat::from_jdk(&f.value))) {
+            None => TimeFormat::Iso,
+            Some((_, Ok(format))) => format,
+            Some((spot, Err(error))) => {
+                self.at(spot, error.to_string());
+                TimeFormat::Iso
+            }
+        };
+        Some(Column {
+            name: property.name.value.clone(),
+            header: property.physical_name.clone().unwrap_or_else(|| property.name.value.clone()),
+            data_type,
+            required: property.required || property.primary_key,
+            unique: property.unique,
+            range,
+            length: (options.min_length, options.max_length),
+            pattern,
+            allowed: allowed(property),
+            format,
+            timezone: self.timezone(options.default_timezone.as_ref()),
+            unit: property.custom_properties.iter().find(|c| c.property.value == "unit").and_then(|c| text(&c.value)),
+            description: property.description.clone(),
+            classification: self.classification(property),
+        })
+    }
+
+    fn data_type(&mut self, property: &Property) -> Option<DataType> {
+        let logical = property.logical_type.value.as_str();
+        let Some(default) = default_type(logical) else {
+            let known = ["string", "integer", "number", "boolean", "date", "timestamp"];
+            let hint = closest(logical, known).map_or(String::new(), |word| format!("; did you mean `{word}`?"));
+            self.at(&property.logical_type, format!("logicalType `{logical}` is not one of {}{hint}", known.join(", ")));
+            return None;
+        };
+        let Some(physical) = &property.physical_type else { return Some(default) };
+        let Some(data_type) = physical_type(&physical.value) else {
+            self.at(physical, format!("physicalType `{}` is not one of Boolean, Int32, Int64, Float32, Float64, Utf8, Date32, Timestamp(Microsecond, UTC)", physical.value));
+            return None;
+        };
+        if !fits(logical, &data_type) {
+            self.at(physical, format!("physicalType `{}` does not fit logicalType `{logical}`", physical.value));
+            return None;
+        }
+        Some(data_type)
+    }
+
+    fn bound(&mut self, property: &Property, bound: Option<&Bound>) -> Option<f64> {
+        match bound? {
+            Bound::Number(number) => Some(*number),
+            Bound::Text(text) => {
+                let instant = TimeFormat::Iso.instant(text, chrono_tz::UTC).map(|micros| match property.logical_type.value.as_str() {
+                    "date" => micros.div_euclid(86_400_000_000) as f64,
+                    _ => micros as f64,
+                });
+                if instant.is_none() {
+                    self.at(&property.name, format!("bound `{text}` of `{}` is neither a number nor an ISO time", property.name.value));
+                }
+                instant
+            }
+        }
+    }
+
+    fn timezone(&mut self, zone: Option<&Spanned<String>>) -> Tz {
+        let Some(zone) = zone else { return chrono_tz::UTC };
+        zone.value.parse().unwrap_or_else(|_| {
+            self.at(zone, format!("defaultTimezone `{}` is no IANA zone such as Asia/Shanghai", zone.value));
+            chrono_tz::UTC
+        })
+    }
+
+    fn classification(&mut self, property: &Property) -> Classification {
+        let Some(word) = &property.classification else { return Classification::default() };
+        match word.value.as_str() {
+            "public" => Classification::Public,
+            "internal" => Classification::Internal,
+            "confidential" => Classification::Confidential,
+            "restricted" => Classification::Restricted,
+            other => {
+                self.at(word, format!("classification `{other}` is not public, internal, confidential or restricted"));
+                Classification::Restricted
+            }
+        }
+    }
+
+    fn freshness(&mut self, document: &Document) -> Option<i64> {
+        let sla = document.sla_properties.iter().find(|sla| sla.property == "latency")?;
+        let amount = sla.value.as_f64()?;
+        let unit = sla.unit.as_ref().map_or("s", |unit| unit.value.as_str());
+        match unit_seconds(unit) {
+            Some(seconds) => Some((amount * seconds) as i64),
+            None => {
+                let location = sla.unit.as_ref().map(|unit| unit.referenced);
+                self.error(location.unwrap_or(Location::UNKNOWN), format!("latency unit `{unit}` is not s, min, h or d"));
+                None
+            }
+        }
+    }
+
+    fn extension(&mut self, contract: &mut Contract, custom: &Custom) {
+        match custom.property.value.as_str() {
+            "cityloomTitle" => {
+                if let Some(title) = self.value::<TitleSpec>(custom) {
+                    contract.title = Title { zh: title.zh.unwrap_or_else(|| title.en.clone()), en: title.en };
+                }
+            }
+            "cityloomEventTime" => {
+                if let Some(spec) = self.value::<EventTimeSpec>(custom) {
+                    contract.event_time = self.event_time(&contract.columns, custom, &spec);
+                }
+            }
+            "cityloomPlace" => {
+                if let Some(spec) = self.value::<PlaceSpec>(custom) {
+                    contract.place = self.place(&contract.columns, custom, &spec).unwrap_or(Place::Nowhere);
+                }
+            }
+            "cityloomExtraColumns" => {
+                if custom.value != "drop" {
+                    self.at(&custom.property, "cityloomExtraColumns knows only `drop`");
+                }
+            }
+            other if other.starts_with("cityloom") => {
+                let known = ["cityloomTitle", "cityloomEventTime", "cityloomPlace", "cityloomExtraColumns"];
+                let hint = closest(other, known).map_or(String::new(), |word| format!("; did you mean `{word}`?"));
+                self.at(&custom.property, format!("`{other}` is not known{hint}"));
+            }
+            _ => {}
+        }
+    }
+
+    fn value<T: serde::de::DeserializeOwned>(&mut self, custom: &Custom) -> Option<T> {
+        serde_json::from_value(custom.value.clone())
+            .map_err(|error| self.at(&custom.property, format!("{}: {error}", custom.property.value)))
+            .ok()
+    }
+
+    fn find(&mut self, columns: &[Column], custom: &Custom, name: Option<&String>, key: &str) -> Option<usize> {
+        let what = &custom.property.value;
+        let Some(name) = name else {
+            self.at(&custom.property, format!("{what} needs `{key}`"));
+            return None;
+        };
+        let found = columns.iter().position(|column| &column.name == name);
+        if found.is_none() {
+            let hint = closest(name, columns.iter().map(|c| c.name.as_str()));
+            let hint = hint.map_or(String::new(), |word| format!("; did you mean `{word}`?"));
+            self.at(&custom.property, format!("{what}: there is no column `{name}`{hint}"));
+        }
+        found
+    }
+
+    fn event_time(&mut self, columns: &[Column], custom: &Custom, spec: &EventTimeSpec) -> Option<EventTime> {
+        let column = self.find(columns, custom, Some(&spec.column), "column")?;
+        if !matches!(columns[column].data_type, DataType::Date32 | DataType::Timestamp(..)) {
+            self.at(&custom.property, format!("cityloomEventTime: `{}` is neither date nor timestamp", spec.column));
+        }
+        let future = spec.future.as_deref().unwrap_or("10 min");
+        let Some(seconds) = duration_seconds(future) else {
+            self.at(&custom.property, format!("cityloomEventTime: future `{future}` is not like `10 min`"));
+            return None;
+        };
+        Some(EventTime { column, future_us: (seconds * 1e6) as i64 })
+    }
+
+    fn place(&mut self, columns: &[Column], custom: &Custom, spec: &PlaceSpec) -> Option<Place> {
+        let resolution = Resolution::try_from(spec.resolution.unwrap_or(9)).unwrap_or_else(|_| {
+            self.at(&custom.property, "cityloomPlace: resolution is 0 to 15");
+            Resolution::Nine
+        });
+        let quarantine_outside = match spec.outside.as_deref() {
+            None | Some("keep") => false,
+            Some("quarantine") => true,
+            Some(other) => {
+                self.at(&custom.property, format!("cityloomPlace: outside `{other}` is neither keep nor quarantine"));
+                false
+            }
+        };
+        match spec.kind.as_str() {
+            "none" => Some(Place::Nowhere),
+            "lnglat" => {
+                let x = self.find(columns, custom, spec.lng.as_ref(), "lng")?;
+                let y = self.find(columns, custom, spec.lat.as_ref(), "lat")?;
+                let crs = spec.crs.clone().unwrap_or_else(|| "WGS84".into());
+                Some(Place::Point { x, y, crs, resolution, quarantine_outside })
+            }
+            "area" => Some(Place::Area { column: self.find(columns, custom, spec.column.as_ref(), "column")?, resolution }),
+            "cell" => Some(Place::Cell { column: self.find(columns, custom, spec.column.as_ref(), "column")?, resolution }),
+            other => {
+                self.at(&custom.property, format!("cityloomPlace: kind `{other}` is not lnglat, area, cell or none"));
+                None
+            }
+        }
+    }
+}
+
+fn key(object: &Object) -> Vec<usize> {
+    let mut key: Vec<usize> = (0..object.properties.len()).filter(|&i| object.properties[i].primary_key).collect();
+    key.sort_by_key(|&i| object.properties[i].primary_key_position.unwrap_or(i32::MAX));
+    key
+}
+
+fn allowed(property: &Property) -> Option<Arc<HashSet<String>>> {
+    property
+        .quality
+        .iter()
+        .find(|rule| rule.metric.as_deref() == Some("invalidValues"))
+        .and_then(|rule| rule.arguments.as_ref()?.valid_values.as_ref())
+        .map(|values| Arc::new(values.iter().cloned().collect()))
+}
+
+fn text(value: &serde_json::Value) -> Option<String> {
+    value.as_str().map(str::to_owned).or_else(|| Some(value.to_string()))
+}
+
+fn default_type(logical: &str) -> Option<DataType> {
+    Some(match logical {
+        "string" => DataType::Utf8,
+        "integer" => DataType::Int64,
+        "number" => DataType::Float64,
+        "boolean" => DataType::Boolean,
+        "date" => DataType::Date32,
+        "timestamp" => instant_type(),
+        _ => return None,
+    })
+}
+
+fn physical_type(text: &str) -> Option<DataType> {
+    let squeezed: String = text.chars().filter(|c| !c.is_whitespace() && *c != '"').collect();
+    Some(match squeezed.as_str() {
+        "Boolean" => DataType::Boolean,
+        "Int32" => DataType::Int32,
+        "Int64" => DataType::Int64,
+        "Float32" => DataType::Float32,
+        "Float64" => DataType::Float64,
+        "Utf8" => DataType::Utf8,
+        "Date32" => DataType::Date32,
+        "Timestamp(Microsecond,UTC)" => instant_type(),
+        _ => return None,
+    })
+}
+
+fn fits(logical: &str, data_type: &DataType) -> bool {
+    match logical {
+        "string" => *data_type == DataType::Utf8,
+        "integer" => matches!(data_type, DataType::Int32 | DataType::Int64),
+        "number" => matches!(data_type, DataType::Float32 | DataType::Float64),
+        "boolean" => *data_type == DataType::Boolean,
+        "date" => *data_type == DataType::Date32,
+        _ => matches!(data_type, DataType::Timestamp(..)),
+    }
+}
+
+fn unit_seconds(unit: &str) -> Option<f64> {
+    Some(match unit {
+        "s" | "sec" | "second" | "seconds" => 1.0,
+        "min" | "m" | "minute" | "minutes" => 60.0,
+        "h" | "hour" | "hours" => 3_600.0,
+        "d" | "day" | "days" => 86_400.0,
+        _ => return None,
+    })
+}
+
+/// Seconds of a text such as `10 min`.
+fn duration_seconds(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (amount, unit) = text.split_at_checked(split)?;
+    Some(amount.parse::<f64>().ok()? * unit_seconds(unit.trim())?)
+}

@@ -1,0 +1,156 @@
+//! A lake table as DataFusion reads it: files that cannot match are skipped, young ones come from memory.
+//!
+//! Filters are always inexact: the plan keeps them, so a refresh that swaps the leaf never loses a WHERE.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, TimestampMicrosecondArray, UInt64Array};
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::pruning::PruningStatistics;
+use datafusion::common::{Column, DFSchema, Result, ScalarValue};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_optimizer::pruning::PruningPredicate;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::union::UnionExec;
+
+use crate::lake::{FileEntry, Table};
+
+/// A feed (or its quarantine) in SQL.
+#[derive(Debug)]
+pub(super) struct FeedTable {
+    table: Arc<Table>,
+}
+
+impl FeedTable {
+    pub(super) fn new(table: Arc<Table>) -> Self {
+        Self { table }
+    }
+
+    /// The files that may hold a row for `filters`.
+    fn pruned(&self, session: &dyn Session, filters: &[Expr]) -> Result<Vec<Arc<FileEntry>>> {
+        let files = self.table.state().files.clone();
+        let Some(filter) = conjunction(filters.iter().cloned()) else { return Ok(files) };
+        let schema = DFSchema::try_from(Arc::clone(self.table.schema()))?;
+        let predicate = session.create_physical_expr(filter, &schema)?;
+        let Ok(predicate) = PruningPredicate::try_new(predicate, Arc::clone(self.table.schema())) else { return Ok(files) };
+        let keep = predicate.prune(&FileBounds(&files))?;
+        Ok(files.iter().zip(keep).filter(|(_, keep)| *keep).map(|(file, _)| Arc::clone(file)).collect())
+    }
+
+    fn from_memory(&self, rows: &[RecordBatch], parts: usize, projection: Option<&Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>> {
+        let share = rows.len().div_ceil(parts.max(1)).max(1);
+        let partitions: Vec<Vec<RecordBatch>> = rows.chunks(share).map(<[RecordBatch]>::to_vec).collect();
+        Ok(MemorySourceConfig::try_new_exec(&partitions, self.schema(), projection.cloned())?)
+    }
+
+    fn from_files(
+        &self,
+        session: &dyn Session,
+        files: &[&FileEntry],
+        filters: &[Expr],
+        projection: Option<&Vec<usize>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let root = self.table.url().path();
+        let parts: Vec<PartitionedFile> =
+            files.iter().map(|file| PartitionedFile::new(format!("{root}{}", file.path), file.size)).collect();
+        let groups = FileGroup::new(parts).split_files(session.config().target_partitions());
+        let mut source = ParquetSource::new(TableSchema::from_file_schema(self.schema()));
+        if let Some(filter) = conjunction(filters.iter().cloned()) {
+            let schema = DFSchema::try_from(self.schema())?;
+            source = source.with_predicate(session.create_physical_expr(filter, &schema)?);
+        }
+        let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
+            .with_file_groups(groups)
+            .with_projection_indices(projection.cloned())?
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+}
+
+#[async_trait]
+impl TableProvider for FeedTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(self.table.schema())
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let files = self.pruned(session, filters)?;
+        let hot: Vec<RecordBatch> = files.iter().filter_map(|file| file.hot.clone()).collect();
+        let cold: Vec<&FileEntry> = files.iter().filter(|file| file.hot.is_none()).map(Arc::as_ref).collect();
+        let mut inputs = Vec::with_capacity(2);
+        if !cold.is_empty() {
+            inputs.push(self.from_files(session, &cold, filters, projection)?);
+        }
+        if !hot.is_empty() || inputs.is_empty() {
+            inputs.push(self.from_memory(&hot, session.config().target_partitions(), projection)?);
+        }
+        if inputs.len() == 1 { Ok(inputs.remove(0)) } else { UnionExec::try_new(inputs) }
+    }
+}
+
+/// What the log knows of each file: the ends of event time and cell.
+struct FileBounds<'a>(&'a [Arc<FileEntry>]);
+
+impl FileBounds<'_> {
+    fn ends(&self, column: &Column, end: fn((i64, i64)) -> i64) -> Option<ArrayRef> {
+        match column.name() {
+            "_event_time" => {
+                let ends: TimestampMicrosecondArray = self.0.iter().map(|file| file.event_time.map(end)).collect();
+                Some(Arc::new(ends.with_timezone("UTC")))
+            }
+            "_cell" => Some(Arc::new(self.0.iter().map(|file| file.cell.map(end)).collect::<Int64Array>())),
+            _ => None,
+        }
+    }
+}
+
+impl PruningStatistics for FileBounds<'_> {
+    fn min_values(&self, column: &Column) -> Option<ArrayRef> {
+        self.ends(column, |(least, _)| least)
+    }
+
+    fn max_values(&self, column: &Column) -> Option<ArrayRef> {
+        self.ends(column, |(_, most)| most)
+    }
+
+    fn num_containers(&self) -> usize {
+        self.0.len()
+    }
+
+    fn null_counts(&self, _column: &Column) -> Option<ArrayRef> {
+        None
+    }
+
+    fn row_counts(&self) -> Option<ArrayRef> {
+        Some(Arc::new(self.0.iter().map(|file| Some(file.rows)).collect::<UInt64Array>()))
+    }
+
+    fn contained(&self, _column: &Column, _values: &HashSet<ScalarValue>) -> Option<BooleanArray> {
+        None
+    }
+}

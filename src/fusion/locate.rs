@@ -1,0 +1,82 @@
+//! Where an error of the planner stands in the analyst's file, and what it says without the engine's jargon.
+
+use std::sync::LazyLock;
+
+use datafusion::common::DataFusionError;
+use regex::Regex;
+
+use super::Problem;
+
+/// One problem for the (outermost) error.
+pub(super) fn of_error(file: &str, sql: &str, error: &DataFusionError, code: &'static str) -> Problem {
+    all_of_error(file, sql, error, code)
+        .into_iter()
+        .next()
+        .unwrap_or_else(|| Problem::of_file(file, code, error.strip_backtrace()))
+}
+
+/// Every problem that an error tells of: the planner collects several wrong columns into one.
+pub(super) fn all_of_error(file: &str, sql: &str, error: &DataFusionError, code: &'static str) -> Vec<Problem> {
+    error.iter().map(|error| single(file, sql, error, code)).collect()
+}
+
+fn single(file: &str, sql: &str, error: &DataFusionError, code: &'static str) -> Problem {
+    let text = clean(&error.strip_backtrace());
+    if let Some(diagnostic) = error.diagnostic() {
+        let (line, column) = diagnostic
+            .span
+            .map(|span| (span.start.line, span.start.column))
+            .filter(|(line, _)| *line > 0)
+            .or_else(|| search(sql, &text))
+            .unwrap_or((0, 0));
+        let extra = diagnostic.notes.iter().chain([]).map(|note| note.message.clone());
+        let helps = diagnostic.helps.iter().map(|help| help.message.clone());
+        let help: Vec<String> = extra.chain(helps).map(|text| clean(&text)).collect();
+        let help = (!help.is_empty()).then(|| help.join("; "));
+        return Problem { file: file.to_owned(), line, column, code, message: clean(&diagnostic.message), help };
+    }
+    let (line, column) = parser_position(&text).or_else(|| search(sql, &text)).unwrap_or_else(|| end_of(sql, &text));
+    Problem { file: file.to_owned(), line, column, code, message: text, help: None }
+}
+
+/// sqlparser writes its place into its text.
+fn parser_position(text: &str) -> Option<(u64, u64)> {
+    static PLACE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"at Line: (\d+), Column: (\d+)").ok());
+    let found = PLACE.as_ref()?.captures(text)?;
+    Some((found.get(1)?.as_str().parse().ok()?, found.get(2)?.as_str().parse().ok()?))
+}
+
+/// The place of the quoted word of the message, where it stands in the statement exactly once or first.
+fn search(sql: &str, text: &str) -> Option<(u64, u64)> {
+    static WORD: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"['`]([A-Za-z_][A-Za-z0-9_]*)['`(]").ok());
+    let words = WORD.as_ref()?.captures_iter(text).filter_map(|found| Some(found.get(1)?.as_str().to_ascii_lowercase()));
+    for word in words {
+        for (number, line) in sql.lines().enumerate() {
+            if line.trim_start().starts_with("--") {
+                continue;
+            }
+            if let Some(at) = line.to_ascii_lowercase().find(&word) {
+                return Some((number as u64 + 1, line.get(..at)?.chars().count() as u64 + 1));
+            }
+        }
+    }
+    None
+}
+
+/// Where a message speaks of the end, the last line.
+fn end_of(sql: &str, text: &str) -> (u64, u64) {
+    if text.contains("EOF") {
+        let last = sql.lines().count().max(1);
+        let width = sql.lines().last().map_or(0, |line| line.chars().count());
+        return (last as u64, width as u64 + 1);
+    }
+    (0, 0)
+}
+
+fn clean(text: &str) -> String {
+    let mut text = text.replace("datafusion.public.", "").replace("datafusion.", "");
+    for prefix in ["Error during planning: ", "SQL error: ", "ParserError(\"", "Schema error: ", "type_coercion\ncaused by\n"] {
+        text = text.replace(prefix, "");
+    }
+    text.trim_end_matches("\")").trim().replace('\n', " ")
+}

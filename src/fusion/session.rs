@@ -1,0 +1,200 @@
+//! The one place that builds a DataFusion context: limits, functions, feeds, reference tables.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use datafusion::catalog::{MemTable, MemorySchemaProvider, TableProvider};
+use datafusion::common::{DataFusionError, Result, TableReference};
+use datafusion::execution::SessionState;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::collect;
+use datafusion::prelude;
+use datafusion::prelude::SessionContext;
+use datafusion::sql::parser::{DFParserBuilder, Statement};
+
+use super::feed_table::FeedTable;
+use super::udf;
+use crate::lake::Table;
+use crate::model::{FeedName, Micros};
+
+/// How much of the machine queries may use.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionConfig {
+    /// Partitions that a plan runs in parallel.
+    pub threads: usize,
+    /// Bytes that all running queries together may hold.
+    pub memory: usize,
+    /// Whether `FROM 'file.parquet'` reads local files: for the command line, never for a server.
+    pub local_files: bool,
+}
+
+/// What SQL can name.
+#[derive(Clone)]
+pub struct Catalog {
+    context: SessionContext,
+    versions: BTreeMap<String, Arc<Table>>,
+}
+
+impl std::fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Catalog").field("feeds", &self.versions.keys()).finish_non_exhaustive()
+    }
+}
+
+impl Catalog {
+    /// A catalog with cityloom's functions and no tables.
+    ///
+    /// # Errors
+    /// Where the engine cannot be set up.
+    pub fn new(config: SessionConfig) -> Result<Self> {
+        let mut settings = prelude::SessionConfig::new()
+            .with_target_partitions(config.threads.max(1))
+            .with_information_schema(true)
+            .with_default_catalog_and_schema("city", "queries");
+        let options = settings.options_mut();
+        options.sql_parser.collect_spans = true;
+        options.sql_parser.map_string_types_to_utf8view = false;
+        options.execution.parquet.schema_force_view_types = false;
+        options.execution.parquet.pushdown_filters = true;
+        options.execution.time_zone = Some("UTC".into());
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(config.memory)))
+            .build_arc()?;
+        let mut context = SessionContext::new_with_config_rt(settings, runtime);
+        if config.local_files {
+            context = context.enable_url_table();
+        }
+        udf::register(&context);
+        Ok(Self { context, versions: BTreeMap::new() })
+    }
+
+    /// Adds a feed and its quarantine.
+    ///
+    /// # Errors
+    /// Where the names are taken.
+    pub fn add_feed(&mut self, name: &FeedName, table: &Arc<Table>, quarantine: &Arc<Table>) -> Result<()> {
+        self.register(name.department(), name.feed(), Arc::new(FeedTable::new(Arc::clone(table))))?;
+        let rejected = format!("{}__{}", name.department(), name.feed());
+        self.register("quarantine", &rejected, Arc::new(FeedTable::new(Arc::clone(quarantine))))?;
+        self.versions.insert(name.to_string(), Arc::clone(table));
+        Ok(())
+    }
+
+    /// Adds rows as `schema.table`, or as a plain name where `schema` is the queries' own.
+    ///
+    /// # Errors
+    /// Where the name is taken or the rows are not of the schema.
+    pub fn add_rows(&self, schema: &str, table: &str, columns: SchemaRef, rows: Vec<RecordBatch>) -> Result<()> {
+        self.register(schema, table, Arc::new(MemTable::try_new(columns, vec![rows])?))
+    }
+
+    /// The version of a feed's table, where `name` is a feed.
+    pub(super) fn version(&self, name: &str) -> Option<u64> {
+        self.versions.get(name).map(|table| table.state().version)
+    }
+
+    /// Every `schema.table` and query name that SQL can read.
+    pub(super) fn names(&self) -> Vec<String> {
+        let Some(catalog) = self.context.catalog("city") else { return Vec::new() };
+        let mut names = Vec::new();
+        for schema in catalog.schema_names() {
+            let tables = catalog.schema(&schema).map_or_else(Vec::new, |schema| schema.table_names());
+            names.extend(tables.into_iter().map(|table| if schema == "queries" { table } else { format!("{schema}.{table}") }));
+        }
+        names
+    }
+
+    pub(super) fn register(&self, schema: &str, table: &str, provider: Arc<dyn TableProvider>) -> Result<()> {
+        let catalog = self.context.catalog("city").ok_or_else(|| DataFusionError::Internal("no catalog".into()))?;
+        if catalog.schema(schema).is_none() {
+            catalog.register_schema(schema, Arc::new(MemorySchemaProvider::new()))?;
+        }
+        self.context.register_table(TableReference::full("city", schema, table), provider)?;
+        Ok(())
+    }
+
+    pub(super) fn deregister(&self, query: &str) -> Result<()> {
+        self.context.deregister_table(TableReference::full("city", "queries", query))?;
+        Ok(())
+    }
+
+    /// The engine's state in which `now()` is `now`.
+    pub(super) fn state(&self, now: Micros) -> SessionState {
+        let mut state = self.context.state();
+        state.execution_props_mut().query_execution_start_time = chrono::DateTime::from_timestamp_micros(now.0);
+        state
+    }
+
+    /// The logical plan of a statement.
+    pub(super) async fn plan(&self, statement: &Statement, now: Micros) -> Result<LogicalPlan> {
+        self.state(now).statement_to_plan(statement.clone()).await
+    }
+
+    /// Runs a plan at `now`.
+    pub(super) async fn run(&self, plan: &LogicalPlan, now: Micros) -> Result<Vec<RecordBatch>> {
+        let state = self.state(now);
+        let physical = state.create_physical_plan(plan).await?;
+        collect(physical, state.task_ctx()).await
+    }
+
+    /// Runs one statement of somebody at a terminal.
+    ///
+    /// # Errors
+    /// What is wrong with the statement, or what stopped it.
+    pub async fn sql(&self, text: &str, now: Micros) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+        let mut statements = DFParserBuilder::new(text).with_recursion_limit(100).build()?.parse_statements()?;
+        let (Some(statement), true) = (statements.pop_front(), statements.is_empty()) else {
+            return Err(DataFusionError::Plan("give exactly one statement".into()));
+        };
+        let plan = self.plan(&statement, now).await?;
+        prelude::SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).verify_plan(&plan)?;
+        let schema = Arc::new(plan.schema().as_arrow().clone());
+        Ok((schema, self.run(&plan, now).await?))
+    }
+
+    /// Makes the stored queries readable as views, for a process that refreshes none of them.
+    ///
+    /// # Errors
+    /// Where a query cannot be planned.
+    pub async fn add_views(&self, queries: &[Arc<super::Query>], now: Micros) -> Result<()> {
+        for query in queries {
+            let plan = self.plan(&query.statement, now).await?;
+            let view = datafusion::datasource::ViewTable::new(plan, Some(query.sql.clone()));
+            self.register("queries", query.name.as_str(), Arc::new(view))?;
+        }
+        Ok(())
+    }
+}
+
+/// A result as text for people: a table with aligned columns.
+///
+/// # Errors
+/// Where a value has no text form.
+pub fn print(schema: &SchemaRef, rows: &[RecordBatch]) -> Result<String, arrow::error::ArrowError> {
+    let rows = if rows.is_empty() { vec![RecordBatch::new_empty(Arc::clone(schema))] } else { rows.to_vec() };
+    arrow::util::pretty::pretty_format_batches(&rows).map(|table| table.to_string())
+}
+
+/// The folder's files as `(path below the folder, text)`, sorted.
+pub(super) fn read_folder(root: &Path, extension: &str) -> std::io::Result<Vec<(String, String)>> {
+    let mut found = Vec::new();
+    let mut folders = vec![root.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == extension) {
+                let below = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
+                found.push((below, std::fs::read_to_string(&path)?));
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}

@@ -1,0 +1,363 @@
+//! Moves a submission into the lake: decoding and sifting on a thread of their own, writing beside it, one commit at the end.
+//!
+//! The commit is the acknowledgement: until it, nothing is visible and nothing is promised. Quarantine is committed
+//! first, so that a receipt never counts rows that cannot be looked at.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read as _, Seek as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::array::AsArray as _;
+use arrow::datatypes::Float64Type;
+use arrow::error::ArrowError;
+use arrow::record_batch::RecordBatch;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::{Mutex, mpsc};
+
+use super::known_keys::KnownKeys;
+use super::place_rows::Placer;
+use super::sift::{Counts, Sieve, Sifted};
+use super::{Receipt, Refusal, quarantine};
+use crate::contract::{Contract, KeySet, Place, Uniqueness};
+use crate::decode::{self, Format, Progress, Request, Rows};
+use crate::lake::{Commit, FileWriter, Lake, Landing, Table, TableName, Written};
+use crate::model::{Clock, FeedName, LngLat};
+use crate::place::Areas;
+
+/// Batches between the sifting thread and the writer.
+const QUEUE: usize = 4;
+
+/// A feed that rows can land in.
+#[derive(Debug)]
+pub struct Feed {
+    /// What its rows must be.
+    pub contract: Arc<Contract>,
+    /// Its landed rows.
+    pub table: Arc<Table>,
+    /// Its rejected rows.
+    pub quarantine: Arc<Table>,
+    keys: Mutex<KnownKeys>,
+}
+
+/// A file on its way in.
+#[derive(Debug)]
+pub struct Upload {
+    /// Where its bytes are.
+    pub path: PathBuf,
+    /// What it is called, for its format and for the receipt.
+    pub name: String,
+    /// How far the reading is.
+    pub progress: Arc<Progress>,
+}
+
+/// Lands submissions of all feeds.
+#[derive(Debug)]
+pub struct Lander {
+    feeds: BTreeMap<FeedName, Arc<Feed>>,
+    areas: Arc<Areas>,
+    inside: Arc<Vec<LngLat>>,
+    clock: Arc<dyn Clock>,
+    largest: u64,
+}
+
+impl Lander {
+    /// Opens the tables of all contracts.
+    ///
+    /// # Errors
+    /// Where a table cannot be opened.
+    pub async fn open(
+        lake: &Lake,
+        contracts: &[Arc<Contract>],
+        areas: Arc<Areas>,
+        clock: Arc<dyn Clock>,
+        largest: u64,
+    ) -> Result<Self, Refusal> {
+        let mut feeds = BTreeMap::new();
+        for contract in contracts {
+            let name = &contract.feed;
+            let table = lake.table(&TableName::Feed(name.clone()), contract.table_schema()).await?;
+            let quarantine = lake.table(&TableName::Quarantine(name.clone()), quarantine::schema()).await?;
+            let feed = Feed { contract: Arc::clone(contract), table, quarantine, keys: Mutex::default() };
+            feeds.insert(name.clone(), Arc::new(feed));
+        }
+        let inside = Arc::new(inner_points(&areas).map_err(|error| Refusal::Internal(error.to_string()))?);
+        Ok(Self { feeds, areas, inside, clock, largest })
+    }
+
+    /// All feeds, by name.
+    pub fn feeds(&self) -> &BTreeMap<FeedName, Arc<Feed>> {
+        &self.feeds
+    }
+
+    /// The feed of that name.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownFeed`] with the name that was probably meant.
+    pub fn feed(&self, name: &str) -> Result<&Arc<Feed>, Refusal> {
+        if let Some(feed) = name.parse::<FeedName>().ok().and_then(|name| self.feeds.get(&name)) {
+            return Ok(feed);
+        }
+        let known: Vec<String> = self.feeds.keys().map(ToString::to_string).collect();
+        let hint = crate::contract::closest(name, known.iter().map(String::as_str));
+        let hint = hint.map_or(String::new(), |word| format!("; did you mean `{word}`?"));
+        Err(Refusal::UnknownFeed { feed: name.to_owned(), hint })
+    }
+
+    /// Lands a file. The receipt comes when its rows are durable and visible.
+    ///
+    /// # Errors
+    /// A [`Refusal`]; nothing has landed then.
+    pub async fn land_file(&self, feed: &str, upload: Upload) -> Result<Receipt, Refusal> {
+        let started = Instant::now();
+        let feed = Arc::clone(self.feed(feed)?);
+        let io = |source| Refusal::Io { file: upload.name.clone(), source };
+        let mut file = File::open(&upload.path).map_err(io)?;
+        let bytes = file.metadata().map_err(io)?.len();
+        if bytes > self.largest {
+            return Err(Refusal::TooLarge { bytes, most: self.largest });
+        }
+        let mut head = [0; 4096];
+        let read = file.read(&mut head).map_err(io)?;
+        file.rewind().map_err(io)?;
+        let format = Format::detect(&upload.name, head.get(..read).unwrap_or_default())
+            .ok_or_else(|| Refusal::FormatUnknown { file: upload.name.clone() })?;
+        let (mut file, sha256) = fingerprint(file).await.map_err(io)?;
+        feed.table.catch_up().await?;
+        if let Some(earlier) = feed.table.state().landings.get(&sha256) {
+            return duplicate(earlier, &upload.name, started);
+        }
+        file.rewind().map_err(io)?;
+        let request = request(&feed.contract);
+        let progress = upload.progress;
+        let source = move |sink: &mut decode::Sink<'_>| decode::decode(format, file, &request, &progress, sink);
+        let stamp = Stamp { file: upload.name, sha256, bytes, started };
+        self.land(&feed, stamp, source).await
+    }
+
+    /// Lands a batch of a live source, whose columns are named as the contract's headers.
+    ///
+    /// # Errors
+    /// A [`Refusal`]; nothing has landed then.
+    pub async fn land_batch(&self, feed: &str, batch: RecordBatch, source: &str) -> Result<Receipt, Refusal> {
+        let feed = Arc::clone(self.feed(feed)?);
+        let request = request(&feed.contract);
+        let bytes = batch.get_array_memory_size() as u64;
+        let stamp = Stamp { file: source.to_owned(), sha256: String::new(), bytes, started: Instant::now() };
+        let give = move |sink: &mut decode::Sink<'_>| {
+            let numbers = (1..=i64::try_from(batch.num_rows()).unwrap_or(i64::MAX)).collect();
+            let batch = request.arrange(&batch)?;
+            sink(Rows { batch, numbers, unreadable: Vec::new() })
+        };
+        self.land(&feed, stamp, give).await
+    }
+
+    async fn land(
+        &self,
+        feed: &Feed,
+        stamp: Stamp,
+        source: impl FnOnce(&mut decode::Sink<'_>) -> Result<(), decode::Error> + Send + 'static,
+    ) -> Result<Receipt, Refusal> {
+        // One landing a keyed feed at a time: two at once could both bring the same key.
+        let mut keys = if feed.contract.key.is_empty() { None } else { Some(feed.keys.lock().await) };
+        let landed = match &mut keys {
+            Some(keys) => keys.up_to_date(&feed.contract, &feed.table).await?,
+            None => Arc::new(KeySet::default()),
+        };
+        let submission = uuid::Uuid::now_v7().to_string();
+        let sieve = Sieve {
+            contract: Arc::clone(&feed.contract),
+            placer: Placer::new(feed.contract.place.clone(), Arc::clone(&self.areas), Arc::clone(&self.inside)),
+            unique: Uniqueness::new(&feed.contract),
+            landed,
+            now: self.clock.now(),
+            submission: submission.clone(),
+            file: stamp.file.clone(),
+            counts: Counts::default(),
+        };
+        let landed_at = sieve.now.0;
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let sifting = tokio::task::spawn_blocking(move || sift(sieve, source, &sender));
+        let written = write(feed, &submission, receiver).await;
+        let counts = match sifting.await {
+            Ok(Ok(counts)) => counts,
+            Ok(Err(refusal)) => {
+                discard(feed, written).await;
+                return Err(refusal);
+            }
+            Err(error) => {
+                discard(feed, written).await;
+                return Err(Refusal::Internal(error.to_string()));
+            }
+        };
+        let receipt = stamp.receipt(feed, &submission, &counts);
+        let (good, bad) = written?;
+        commit(feed, &stamp, receipt, landed_at, good, bad).await
+    }
+}
+
+/// A point inside each area, by its number.
+fn inner_points(areas: &Areas) -> Result<Vec<LngLat>, ArrowError> {
+    let table = areas.to_record_batch()?;
+    let column = |name: &str| table.column_by_name(name).and_then(|c| c.as_primitive_opt::<Float64Type>().cloned());
+    let (Some(lng), Some(lat)) = (column("lng"), column("lat")) else { return Ok(Vec::new()) };
+    Ok(lng.values().iter().zip(lat.values()).map(|(&lng, &lat)| LngLat { lng, lat }).collect())
+}
+
+/// What is known of a submission before it is read.
+struct Stamp {
+    file: String,
+    sha256: String,
+    bytes: u64,
+    started: Instant,
+}
+
+impl Stamp {
+    fn receipt(&self, feed: &Feed, submission: &str, counts: &Counts) -> Receipt {
+        Receipt {
+            submission: submission.to_owned(),
+            feed: feed.contract.feed.to_string(),
+            file: self.file.clone(),
+            rows_read: counts.read,
+            rows_landed: counts.landed,
+            rows_quarantined: counts.read - counts.landed,
+            reasons: counts.reasons.clone(),
+            duplicate_of: None,
+            bytes: self.bytes,
+            seconds: self.started.elapsed().as_secs_f64(),
+            contract_version: feed.contract.version.clone(),
+        }
+    }
+}
+
+async fn commit(
+    feed: &Feed,
+    stamp: &Stamp,
+    receipt: Receipt,
+    landed_at: i64,
+    good: Option<Written>,
+    bad: Option<Written>,
+) -> Result<Receipt, Refusal> {
+    let kept = serde_json::to_value(&receipt).map_err(|error| Refusal::Internal(error.to_string()))?;
+    let entry = |files: Option<Written>, sha256: &str| Commit {
+        files: files.into_iter().collect(),
+        sha256: sha256.to_owned(),
+        submission: receipt.submission.clone(),
+        landed_at,
+        receipt: kept.clone(),
+    };
+    if bad.is_some() {
+        feed.quarantine.commit(&entry(bad, "")).await?.map_err(|_| Refusal::Internal("quarantine recognised rows".into()))?;
+    }
+    if good.is_none() && stamp.sha256.is_empty() {
+        return Ok(receipt);
+    }
+    match feed.table.commit(&entry(good.clone(), &stamp.sha256)).await? {
+        Ok(_) => Ok(Receipt { seconds: stamp.started.elapsed().as_secs_f64(), ..receipt }),
+        Err(earlier) => {
+            feed.table.discard(good.as_slice()).await;
+            duplicate(&earlier, &stamp.file, stamp.started)
+        }
+    }
+}
+
+/// The first receipt again, saying so.
+fn duplicate(earlier: &Landing, file: &str, started: Instant) -> Result<Receipt, Refusal> {
+    let first: Receipt =
+        serde_json::from_value(earlier.receipt.clone()).map_err(|error| Refusal::Internal(error.to_string()))?;
+    Ok(Receipt {
+        rows_landed: 0,
+        rows_quarantined: 0,
+        reasons: BTreeMap::new(),
+        duplicate_of: Some(earlier.submission.clone()),
+        file: file.to_owned(),
+        seconds: started.elapsed().as_secs_f64(),
+        ..first
+    })
+}
+
+/// SHA-256 of a file's bytes, in hexadecimal.
+async fn fingerprint(mut file: File) -> std::io::Result<(File, String)> {
+    let hashed = tokio::task::spawn_blocking(move || {
+        let mut hasher = Sha256::new();
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            let read = file.read(&mut buffer)?;
+            if read == 0 {
+                break;
+            }
+            hasher.update(buffer.get(..read).unwrap_or_default());
+        }
+        Ok((file, crate::decode::hex(&hasher.finalize())))
+    });
+    hashed.await.map_err(std::io::Error::other)?
+}
+
+fn request(contract: &Contract) -> Request {
+    Request {
+        headers: contract.columns.iter().map(|column| column.header.clone()).collect(),
+        required: contract.columns.iter().map(|column| column.required).collect(),
+        point: match contract.place {
+            Place::Point { x, y, .. } => Some((x, y)),
+            _ => None,
+        },
+    }
+}
+
+fn sift(
+    mut sieve: Sieve,
+    source: impl FnOnce(&mut decode::Sink<'_>) -> Result<(), decode::Error>,
+    sender: &mpsc::Sender<Sifted>,
+) -> Result<Counts, Refusal> {
+    source(&mut |rows: Rows| {
+        let sifted = sieve.sift(&rows).map_err(|error| decode::Error::Stopped(error.to_string()))?;
+        sender.blocking_send(sifted).map_err(|_| decode::Error::Stopped("the lake takes no more rows".into()))
+    })?;
+    Ok(sieve.counts)
+}
+
+type Files = (Option<Written>, Option<Written>);
+
+/// Writes what is sifted until the sifting ends; both files are durable when this returns.
+async fn write(feed: &Feed, submission: &str, mut sifted: mpsc::Receiver<Sifted>) -> Result<Files, Refusal> {
+    let (mut good, mut bad): (Option<FileWriter>, Option<FileWriter>) = (None, None);
+    while let Some(rows) = sifted.recv().await {
+        append(&mut good, &feed.table, submission, Some(rows.good)).await?;
+        append(&mut bad, &feed.quarantine, submission, rows.bad).await?;
+    }
+    let good = match good {
+        Some(file) => Some(file.finish().await?),
+        None => None,
+    };
+    let bad = match bad {
+        Some(file) => Some(file.finish().await?),
+        None => None,
+    };
+    Ok((good, bad))
+}
+
+async fn append(
+    file: &mut Option<FileWriter>,
+    table: &Table,
+    submission: &str,
+    rows: Option<RecordBatch>,
+) -> Result<(), Refusal> {
+    let Some(rows) = rows.filter(|rows| rows.num_rows() > 0) else { return Ok(()) };
+    if file.is_none() {
+        *file = Some(table.new_file(submission, 0)?);
+    }
+    if let Some(file) = file {
+        file.write(&rows).await?;
+    }
+    Ok(())
+}
+
+/// Takes back the files of a refused submission.
+async fn discard(feed: &Feed, written: Result<Files, Refusal>) {
+    if let Ok((good, bad)) = written {
+        feed.table.discard(good.as_slice()).await;
+        feed.quarantine.discard(bad.as_slice()).await;
+    }
+}

@@ -1,0 +1,101 @@
+//! What a submission ends in: a receipt, or a refusal that says how to mend it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::decode;
+use crate::lake;
+
+/// The answer to a submission. Names and numbers are fixed: scripts read them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The submission's id.
+    pub submission: String,
+    /// `<department>.<feed>`.
+    pub feed: String,
+    /// The file's name, or the live source's.
+    pub file: String,
+    /// Rows in the file, readable or not.
+    pub rows_read: u64,
+    /// Rows that are in the feed now.
+    pub rows_landed: u64,
+    /// Rows that went to quarantine.
+    pub rows_quarantined: u64,
+    /// Quarantined rows by the code of their first reason.
+    pub reasons: BTreeMap<String, u64>,
+    /// The submission that landed the same content before; this one then landed nothing.
+    pub duplicate_of: Option<String>,
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Seconds from first byte to durable commit.
+    pub seconds: f64,
+    /// The contract's version that the rows were held against.
+    pub contract_version: String,
+}
+
+/// Why a submission was refused whole: nothing of it landed.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// No such feed.
+    #[error("there is no feed `{feed}`{hint}")]
+    UnknownFeed {
+        /// What was asked for.
+        feed: String,
+        /// A suggestion, or the empty text.
+        hint: String,
+    },
+    /// The format cannot be told.
+    #[error("`{file}` is neither Parquet, CSV (.csv), NDJSON (.ndjson) nor GeoJSON (.geojson)")]
+    FormatUnknown {
+        /// The file's name.
+        file: String,
+    },
+    /// The file is not what it should be.
+    #[error("{0}")]
+    File(#[from] decode::Error),
+    /// The file is larger than the configuration allows.
+    #[error("the file has {bytes} bytes; at most {most} are taken")]
+    TooLarge {
+        /// Its size.
+        bytes: u64,
+        /// The bound.
+        most: u64,
+    },
+    /// The file cannot be opened or read.
+    #[error("{file}: {source}")]
+    Io {
+        /// Which file.
+        file: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The lake cannot take it now; nothing landed, try again.
+    #[error("the lake could not take it: {0}")]
+    Lake(#[from] lake::Error),
+    /// A fault of cityloom's own.
+    #[error("landing failed: {0}")]
+    Internal(String),
+}
+
+impl Refusal {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownFeed { .. } => "FEED_UNKNOWN",
+            Self::FormatUnknown { .. } => "FORMAT_UNKNOWN",
+            Self::File(decode::Error::ColumnMissing { .. }) => "COLUMN_MISSING",
+            Self::File(decode::Error::Empty) => "EMPTY_FILE",
+            Self::File(_) => "FILE_UNREADABLE",
+            Self::TooLarge { .. } => "FILE_TOO_LARGE",
+            Self::Io { .. } => "FILE_NOT_READ",
+            Self::Lake(_) => "LAKE_UNAVAILABLE",
+            Self::Internal(_) => "INTERNAL",
+        }
+    }
+
+    /// Whether the sender can mend it; the rest is the city's own trouble.
+    pub fn is_senders(&self) -> bool {
+        !matches!(self, Self::Lake(_) | Self::Internal(_) | Self::Io { .. })
+    }
+}

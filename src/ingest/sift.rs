@@ -1,0 +1,157 @@
+//! Decoded rows become rows to land and rows to quarantine: check, place, event time, uniqueness, in this order.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, StringBuilder, TimestampMicrosecondArray};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{DataType, Date32Type, TimestampMicrosecondType};
+use arrow::error::ArrowError;
+use arrow::record_batch::RecordBatch;
+
+use super::place_rows::{Placed, Placer};
+use super::quarantine::{Rejected, raw_json};
+use crate::contract::{self, Code, Contract, KeySet, Reject, Uniqueness};
+use crate::decode::Rows;
+use crate::model::Micros;
+
+/// The rows of one batch, parted.
+pub(super) struct Sifted {
+    pub(super) good: RecordBatch,
+    pub(super) bad: Option<RecordBatch>,
+}
+
+/// What has been counted over a submission.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Counts {
+    pub(super) read: u64,
+    pub(super) landed: u64,
+    pub(super) reasons: BTreeMap<String, u64>,
+}
+
+/// Sifts the batches of one submission.
+pub(super) struct Sieve {
+    pub(super) contract: Arc<Contract>,
+    pub(super) placer: Placer,
+    pub(super) unique: Uniqueness,
+    pub(super) landed: Arc<KeySet>,
+    pub(super) now: Micros,
+    pub(super) submission: String,
+    pub(super) file: String,
+    pub(super) counts: Counts,
+}
+
+impl Sieve {
+    pub(super) fn sift(&mut self, rows: &Rows) -> Result<Sifted, ArrowError> {
+        let checked = contract::check(&self.contract, &rows.batch)?;
+        let mut rejects = checked.rejects;
+        let placed = self.placer.place(&checked.batch, self.now)?;
+        self.blame_place(&placed, &checked.batch, &mut rejects);
+        let event_time = self.event_time(&checked.batch, &mut rejects);
+        if self.unique.watches() {
+            self.unique.check(&checked.batch, &self.landed, &mut rejects)?;
+        }
+        self.counts.read += (rows.batch.num_rows() + rows.unreadable.len()) as u64;
+        self.counts.landed += (rows.batch.num_rows() - rejects.len()) as u64;
+        let bad = self.quarantine(rows, &rejects)?;
+        let whole = self.complete(&checked.batch, &placed, event_time, &rows.numbers)?;
+        let good = if rejects.is_empty() {
+            whole
+        } else {
+            let keep: BooleanArray = (0..whole.num_rows()).map(|row| Some(!rejects.contains_key(&row))).collect();
+            filter_record_batch(&whole, &keep)?
+        };
+        Ok(Sifted { good, bad })
+    }
+
+    /// A broken place is told once, not beside the coordinate's own range.
+    fn blame_place(&self, placed: &Placed, batch: &RecordBatch, rejects: &mut BTreeMap<usize, Vec<Reject>>) {
+        let columns: &[usize] = match &self.contract.place {
+            contract::Place::Nowhere => &[],
+            contract::Place::Point { x, y, .. } => &[*x, *y],
+            contract::Place::Area { column, .. } | contract::Place::Cell { column, .. } => &[*column],
+        };
+        let name: Vec<&str> = columns.iter().map(|&i| self.contract.columns[i].name.as_str()).collect();
+        for &(row, code) in &placed.broken {
+            let reasons = rejects.entry(row).or_default();
+            if reasons.iter().any(|reason| name.contains(&reason.column.as_str())) {
+                continue;
+            }
+            let shown = |&i: &usize| arrow::util::display::array_value_to_string(batch.column(i), row).unwrap_or_default();
+            let value = columns.iter().map(shown).collect::<Vec<_>>().join(", ");
+            reasons.push(Reject { code, column: name.join("+"), value: Some(value) });
+        }
+    }
+
+    fn event_time(
+        &self,
+        batch: &RecordBatch,
+        rejects: &mut BTreeMap<usize, Vec<Reject>>,
+    ) -> TimestampMicrosecondArray {
+        let Some(rule) = &self.contract.event_time else {
+            return TimestampMicrosecondArray::new_null(batch.num_rows()).with_timezone("UTC");
+        };
+        let column = &self.contract.columns[rule.column];
+        let array = batch.column(rule.column);
+        let times: TimestampMicrosecondArray = match array.data_type() {
+            DataType::Date32 => array
+                .as_primitive::<Date32Type>()
+                .iter()
+                .map(|days| contract::midnight(days?, column.timezone))
+                .collect::<TimestampMicrosecondArray>()
+                .with_timezone("UTC"),
+            _ => array.as_primitive::<TimestampMicrosecondType>().clone(),
+        };
+        let latest = self.now.0.saturating_add(rule.future_us);
+        for row in (0..times.len()).filter(|&row| times.is_valid(row) && times.value(row) > latest) {
+            let value = Some(Micros(times.value(row)).to_rfc3339());
+            rejects.entry(row).or_default().push(Reject { code: Code::EventTimeFuture, column: column.name.clone(), value });
+        }
+        times
+    }
+
+    fn quarantine(
+        &mut self,
+        rows: &Rows,
+        rejects: &BTreeMap<usize, Vec<Reject>>,
+    ) -> Result<Option<RecordBatch>, ArrowError> {
+        let mut rejected = Rejected::default();
+        for (&row, reasons) in rejects {
+            if let (Some(first), Some(number)) = (reasons.first(), rows.numbers.get(row)) {
+                *self.counts.reasons.entry(first.code.to_string()).or_default() += 1;
+                rejected.push(*number, reasons, &raw_json(&rows.batch, row));
+            }
+        }
+        for line in &rows.unreadable {
+            *self.counts.reasons.entry(Code::RowUnreadable.to_string()).or_default() += 1;
+            let reason = Reject { code: Code::RowUnreadable, column: String::new(), value: Some(line.why.clone()) };
+            rejected.push(line.number, &[reason], &line.text);
+        }
+        if rejected.len() == 0 {
+            return Ok(None);
+        }
+        rejected.finish(&self.file, &self.submission, &self.contract.version, self.now.0).map(Some)
+    }
+
+    fn complete(
+        &self,
+        batch: &RecordBatch,
+        placed: &Placed,
+        event_time: TimestampMicrosecondArray,
+        numbers: &[i64],
+    ) -> Result<RecordBatch, ArrowError> {
+        let rows = batch.num_rows();
+        let mut submission = StringBuilder::with_capacity(rows, rows * self.submission.len());
+        (0..rows).for_each(|_| submission.append_value(&self.submission));
+        let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
+        columns.extend([
+            Arc::new(placed.cell.clone()) as ArrayRef,
+            Arc::new(placed.area.clone()),
+            Arc::new(event_time),
+            Arc::new(TimestampMicrosecondArray::from_value(self.now.0, rows).with_timezone("UTC")),
+            Arc::new(submission.finish()),
+            Arc::new(Int64Array::from(numbers.to_vec())),
+        ]);
+        RecordBatch::try_new(self.contract.table_schema(), columns)
+    }
+}

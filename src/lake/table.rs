@@ -1,0 +1,264 @@
+//! One Delta table: its state in memory, its next commit, and catching up with what other processes committed.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use deltalake_core::DeltaTableError;
+use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
+use deltalake_core::kernel::transaction::{CommitData, TransactionError};
+use deltalake_core::kernel::{Action, Add, StructField, StructType, Transaction};
+use deltalake_core::logstore::{CommitOrBytes, LogStoreRef, StorageConfig, get_actions, logstore_for};
+use deltalake_core::operations::create::CreateBuilder;
+use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use object_store::ObjectStore;
+use serde_json::{Value, json};
+use url::Url;
+
+use super::log::{COMMIT_KEY, TableState};
+use super::writer::{FileWriter, Written};
+use super::{Error, TableName};
+
+/// Bytes of young rows that a table keeps in memory.
+const HOT_BYTES: usize = 128 << 20;
+
+/// A Delta table.
+#[derive(Debug)]
+pub struct Table {
+    name: TableName,
+    url: Url,
+    schema: SchemaRef,
+    log: LogStoreRef,
+    state: RwLock<Arc<TableState>>,
+    /// Held from reading the state to the commit: one writer a table in this process.
+    writing: tokio::sync::Mutex<()>,
+}
+
+/// What becomes visible at once.
+#[derive(Debug, Default)]
+pub struct Commit {
+    /// New, durable files.
+    pub files: Vec<Written>,
+    /// SHA-256 of the submission's bytes; empty where there is none to recognise again.
+    pub sha256: String,
+    /// The submission.
+    pub submission: String,
+    /// When, microseconds.
+    pub landed_at: i64,
+    /// The receipt, kept in the log so that the same file gets the same answer for ever.
+    pub receipt: Value,
+}
+
+impl Table {
+    pub(super) async fn open(name: TableName, url: Url, schema: SchemaRef) -> Result<Self, Error> {
+        let broken = |source: DeltaTableError| Error::Log { table: name.clone(), source: Box::new(source) };
+        let log = logstore_for(&url, StorageConfig::default()).map_err(broken)?;
+        if log.read_commit_entry(0).await.map_err(broken)?.is_none() {
+            create(&log, &name, &schema).await.map_err(broken)?;
+        }
+        let table =
+            Self { name: name.clone(), url, schema, log, state: RwLock::default(), writing: tokio::sync::Mutex::default() };
+        table.replay().await?;
+        Ok(table)
+    }
+
+    /// The table's name.
+    pub fn name(&self) -> &TableName {
+        &self.name
+    }
+
+    /// The columns.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The folder as a URL.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The state now; it never changes under its holder.
+    pub fn state(&self) -> Arc<TableState> {
+        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The store, rooted at the table's folder.
+    pub fn store(&self) -> Arc<dyn ObjectStore> {
+        self.log.object_store(None)
+    }
+
+    /// Begins a file with a name that nobody else will choose.
+    ///
+    /// # Errors
+    /// Where the schema cannot be written as Parquet.
+    pub fn new_file(&self, submission: &str, number: usize) -> Result<FileWriter, Error> {
+        let path = format!("{submission}-{number}.parquet");
+        FileWriter::new(self.name.clone(), self.store(), path, Arc::clone(&self.schema))
+    }
+
+    /// Removes files that were written for a commit that will not come.
+    pub async fn discard(&self, files: &[Written]) {
+        for file in files {
+            if let Err(error) = object_store::ObjectStoreExt::delete(&*self.store(), &file.path.as_str().into()).await {
+                tracing::warn!(table.name = %self.name, file.path = file.path, %error, "orphan file left behind");
+            }
+        }
+    }
+
+    /// Commits. The answer is the state that holds the rows, or the earlier landing of the same content.
+    ///
+    /// # Errors
+    /// Where the log cannot be written; nothing is visible then.
+    pub async fn commit(&self, commit: &Commit) -> Result<Result<Arc<TableState>, super::Landing>, Error> {
+        let _writer = self.writing.lock().await;
+        loop {
+            let state = self.state();
+            if let Some(earlier) = state.landings.get(&commit.sha256) {
+                return Ok(Err(earlier.clone()));
+            }
+            let actions = actions(commit, &self.name, state.lsn + 1);
+            let bytes = actions.get_bytes().map_err(|error| self.failed(error.into()))?;
+            let version = state.version + 1;
+            match self.log.write_commit_entry(version, CommitOrBytes::LogBytes(bytes), uuid::Uuid::new_v4()).await {
+                Ok(()) => {
+                    let hot = commit.files.iter().filter_map(|f| Some((f.path.clone(), f.hot.clone()?))).collect();
+                    return Ok(Ok(self.advance(&state, version, &actions.actions, &hot)));
+                }
+                // Another process, or this commit itself whose answer was lost: the log tells which.
+                Err(TransactionError::VersionAlreadyExists(_)) => {
+                    self.replay().await?;
+                    if self.state().files.iter().any(|file| commit.files.iter().any(|mine| mine.path == file.path)) {
+                        return Ok(Ok(self.state()));
+                    }
+                }
+                Err(error) => return Err(self.failed(error.into())),
+            }
+        }
+    }
+
+    /// Reads the commits that other processes made. True where there were any.
+    ///
+    /// # Errors
+    /// Where the log cannot be read.
+    pub async fn catch_up(&self) -> Result<bool, Error> {
+        let _writer = self.writing.lock().await;
+        let before = self.state().version;
+        self.replay().await?;
+        Ok(self.state().version != before)
+    }
+
+    /// Reads on from the state's version to the log's end.
+    async fn replay(&self) -> Result<(), Error> {
+        let start = self.state();
+        let mut next = if start.version == 0 && start.lsn == 0 { 0 } else { start.version + 1 };
+        let mut state = start;
+        let none = HashMap::new();
+        while let Some(bytes) = self.log.read_commit_entry(next).await.map_err(|error| self.failed(error))? {
+            let actions = get_actions(next, &bytes).map_err(|error| self.failed(error))?;
+            self.fits(&actions)?;
+            state = Arc::new(state.after(next, &actions, &none));
+            next += 1;
+        }
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+        Ok(())
+    }
+
+    fn advance(
+        &self,
+        state: &TableState,
+        version: u64,
+        actions: &[Action],
+        hot: &HashMap<String, RecordBatch>,
+    ) -> Arc<TableState> {
+        let mut next = state.after(version, actions, hot);
+        next.cool(HOT_BYTES);
+        let next = Arc::new(next);
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&next);
+        next
+    }
+
+    /// Refuses a table whose columns are not the contract's.
+    fn fits(&self, actions: &[Action]) -> Result<(), Error> {
+        let Some(metadata) = actions.iter().find_map(|action| match action {
+            Action::Metadata(metadata) => Some(metadata),
+            _ => None,
+        }) else {
+            return Ok(());
+        };
+        let landed = metadata.parse_schema().map_err(|error| self.failed(error.into()))?;
+        let wanted: StructType = kernel_schema(&self.schema).map_err(|error| self.failed(error))?;
+        for field in wanted.fields() {
+            let in_lake = landed.field(field.name()).map_or_else(|| "absent".to_owned(), |f| f.data_type().to_string());
+            if in_lake != field.data_type().to_string() {
+                return Err(Error::SchemaChanged {
+                    table: self.name.clone(),
+                    column: field.name().clone(),
+                    landed: in_lake,
+                    wanted: field.data_type().to_string(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn failed(&self, source: DeltaTableError) -> Error {
+        Error::Log { table: self.name.clone(), source: Box::new(source) }
+    }
+}
+
+fn kernel_schema(schema: &SchemaRef) -> Result<StructType, DeltaTableError> {
+    schema.as_ref().try_into_kernel().map_err(DeltaTableError::from)
+}
+
+async fn create(log: &LogStoreRef, name: &TableName, schema: &SchemaRef) -> Result<(), DeltaTableError> {
+    let columns: Vec<StructField> = kernel_schema(schema)?.fields().cloned().collect();
+    let made = CreateBuilder::new()
+        .with_log_store(Arc::clone(log))
+        .with_table_name(name.to_string())
+        .with_columns(columns)
+        .with_save_mode(SaveMode::ErrorIfExists)
+        .await;
+    match made {
+        Ok(_) => Ok(()),
+        // Another process made it in this very moment; reading on will show its columns.
+        Err(_) if log.read_commit_entry(0).await?.is_some() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn actions(commit: &Commit, table: &TableName, lsn: i64) -> CommitData {
+    let adds = commit.files.iter().map(|file| Action::Add(add(file, commit.landed_at))).collect();
+    let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
+    let landing = json!({
+        "sha256": commit.sha256,
+        "submission": commit.submission,
+        "landed_at": commit.landed_at,
+        "receipt": commit.receipt,
+    });
+    let info = HashMap::from([(COMMIT_KEY.to_owned(), landing)]);
+    CommitData::new(adds, operation, info, vec![Transaction::new(format!("cityloom/{table}"), lsn)])
+}
+
+fn add(file: &Written, at: i64) -> Add {
+    let instant = |micros: i64| crate::model::Micros(micros).to_rfc3339();
+    let mut least = serde_json::Map::new();
+    let mut most = serde_json::Map::new();
+    if let Some((low, high)) = file.event_time {
+        least.insert("_event_time".into(), instant(low).into());
+        most.insert("_event_time".into(), instant(high).into());
+    }
+    if let Some((low, high)) = file.cell {
+        least.insert("_cell".into(), low.into());
+        most.insert("_cell".into(), high.into());
+    }
+    let stats = json!({ "numRecords": file.rows, "minValues": least, "maxValues": most, "nullCount": {} });
+    Add {
+        path: file.path.clone(),
+        size: i64::try_from(file.size).unwrap_or(i64::MAX),
+        modification_time: at / 1_000,
+        data_change: true,
+        stats: Some(stats.to_string()),
+        ..Add::default()
+    }
+}
