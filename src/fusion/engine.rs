@@ -13,8 +13,8 @@ use datafusion::logical_expr::LogicalPlan;
 use tokio::sync::Mutex;
 
 use super::result_table::ResultTable;
-use super::{Audit, Catalog, Kind, Problem, Query, QueryFile, QuerySet, RefreshRule, audit, locate};
-use crate::model::Micros;
+use super::{Audit, Catalog, Kind, Query, QueryFile, QuerySet, RefreshRule, audit, locate};
+use crate::model::{Micros, Problem};
 
 /// A query whose only input is time is refreshed at least so often.
 const TIME_ALONE_SECONDS: i64 = 5;

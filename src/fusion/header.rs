@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::Problem;
-use crate::model::{QueryName, Resolution};
+use crate::model::{Problem, QueryName, Resolution};
 
 /// What a query is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use datafusion::common::DataFusionError;
 use regex::Regex;
 
-use super::Problem;
+use crate::model::Problem;
 
 /// One problem for the (outermost) error.
 pub(super) fn of_error(file: &str, sql: &str, error: &DataFusionError, code: &'static str) -> Problem {

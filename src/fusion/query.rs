@@ -7,8 +7,8 @@ use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::resolve::resolve_table_references;
 
 use super::header::{self, ColumnShow, DataTest, Header, Kind, RefreshRule, Text};
-use super::{Problem, locate};
-use crate::model::{QueryName, Resolution};
+use super::locate;
+use crate::model::{Problem, QueryName, Resolution};
 
 /// A query that parses; whether it plans is another matter.
 #[derive(Debug, Clone)]

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::session::read_folder;
-use super::{Problem, Query};
+use super::Query;
 use crate::contract::closest;
-use crate::model::QueryName;
+use crate::model::{Problem, QueryName};
 
 /// A file of the queries' folder.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,10 +2,12 @@
 
 mod id;
 mod place;
+mod problem;
 mod severity;
 mod time;
 
 pub use id::{AlertId, FeedName, InvalidName, OrderId, QueryName, SubmissionId, UnitId};
 pub use place::{AreaCode, AreaLevel, Cell, InvalidAreaCode, LngLat, Resolution};
+pub use problem::Problem;
 pub use severity::Severity;
 pub use time::{Clock, ManualClock, Micros, SystemClock};

@@ -1,4 +1,4 @@
-//! What is wrong with a file, in words of its author: file, line, column, stable code, how to mend it.
+//! What is wrong with a file of the city folder, in words of its author: file, line, column, stable code, how to mend it.
 
 use std::fmt;
 

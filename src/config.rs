@@ -1,1 +1,0 @@
-//! The city folder's settings.

@@ -1,0 +1,78 @@
+//! The files of a city folder: contracts by department, and the areas.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::AreaSource;
+use crate::contract::{self, Contract, Place};
+use crate::model::{FeedName, Problem};
+use crate::place::{Areas, Crs};
+
+const SUFFIX: &str = ".odcs.yaml";
+
+/// All contracts in `<root>/schemas/<department>/<feed>.odcs.yaml`, and everything that is wrong with the files.
+pub fn contracts(root: &Path) -> (Vec<Arc<Contract>>, Vec<Problem>) {
+    let mut contracts = Vec::new();
+    let mut problems = Vec::new();
+    let schemas = root.join("schemas");
+    for department in entries(&schemas, &mut problems) {
+        if !schemas.join(&department).is_dir() {
+            continue;
+        }
+        for name in entries(&schemas.join(&department), &mut problems) {
+            let Some(feed) = name.strip_suffix(SUFFIX) else { continue };
+            let file = format!("schemas/{department}/{name}");
+            match read(root, &file, &department, feed) {
+                Ok(contract) => contracts.push(Arc::new(contract)),
+                Err(found) => problems.extend(found),
+            }
+        }
+    }
+    (contracts, problems)
+}
+
+fn entries(folder: &Path, problems: &mut Vec<Problem>) -> Vec<String> {
+    let listed = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    match listed {
+        Ok(entries) => {
+            let mut names: Vec<String> = entries.iter().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+            names.sort();
+            names
+        }
+        Err(error) => {
+            problems.push(Problem::of_file(&folder.display().to_string(), "CF010", error.to_string()));
+            Vec::new()
+        }
+    }
+}
+
+fn read(root: &Path, file: &str, department: &str, feed: &str) -> Result<Contract, Vec<Problem>> {
+    let of_file = |message: String| vec![Problem::of_file(file, "CF011", message)];
+    let name = FeedName::new(department, feed).map_err(|error| of_file(error.to_string()))?;
+    let yaml = std::fs::read_to_string(root.join(file)).map_err(|error| of_file(error.to_string()))?;
+    let contract = contract::parse(&name, &yaml).map_err(|errors| {
+        let problem = |error: contract::ContractError| Problem {
+            line: u64::from(error.line),
+            column: u64::from(error.column),
+            ..Problem::of_file(file, "CF012", error.message)
+        };
+        errors.into_iter().map(problem).collect::<Vec<_>>()
+    })?;
+    if let Place::Point { crs, .. } = &contract.place {
+        Crs::parse(crs).map_err(|error| of_file(format!("cityloomPlace: {error}")))?;
+    }
+    Ok(contract)
+}
+
+/// The city's areas.
+///
+/// # Errors
+/// Where the file cannot be read or is no list of areas.
+pub fn read_areas(source: &AreaSource) -> Result<Areas, Problem> {
+    let file = source.file.display().to_string();
+    let text = std::fs::read_to_string(&source.file).map_err(|error| {
+        let help = Some("set areas.file in cityloom.toml, or --areas FILE".to_owned());
+        Problem { help, ..Problem::of_file(&file, "CF020", error.to_string()) }
+    })?;
+    Areas::from_geojson_with(&text, &source.fields).map_err(|error| Problem::of_file(&file, "CF021", error.to_string()))
+}

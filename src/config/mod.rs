@@ -1,0 +1,11 @@
+//! The city folder: settings, contracts and areas as people write them, read and checked.
+//!
+//! `raw.rs` is the TOML as typed, `settings.rs` what it means, `folder.rs` the files beside it. Queries are
+//! `fusion`'s to read.
+
+mod folder;
+mod raw;
+mod settings;
+
+pub use folder::{contracts, read_areas};
+pub use settings::{AreaSource, Duty, Limits, Settings, Wall};

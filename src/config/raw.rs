@@ -1,0 +1,73 @@
+//! `cityloom.toml` as typed: every key known, none ignored.
+
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Raw {
+    pub city: City,
+    pub areas: Areas,
+    #[serde(default)]
+    pub drop: Drop,
+    #[serde(default)]
+    pub wall: Wall,
+    pub duty: Option<Duty>,
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct City {
+    pub code: String,
+    pub name_en: String,
+    pub name_zh: String,
+    #[serde(default)]
+    pub synthetic: bool,
+    pub timezone: String,
+    #[serde(default = "one")]
+    pub seed: u64,
+}
+
+fn one() -> u64 {
+    1
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Areas {
+    pub file: String,
+    pub code_property: Option<String>,
+    pub name_property: Option<String>,
+    pub level: Option<String>,
+    pub crs: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Drop {
+    pub folder: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wall {
+    pub refresh_ms: Option<u64>,
+    pub centre: Option<[f64; 2]>,
+    pub zoom: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Duty {
+    pub feed: String,
+    pub file: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Limits {
+    pub upload_mib: Option<u64>,
+    pub query_memory_mib: Option<u64>,
+    pub query_threads: Option<usize>,
+}

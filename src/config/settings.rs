@@ -1,0 +1,196 @@
+//! What `cityloom.toml` means: typed, checked, immutable.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chrono_tz::Tz;
+
+use super::raw::Raw;
+use crate::contract::closest;
+use crate::model::{FeedName, Problem};
+use crate::place::{AreaFields, Crs, LevelField};
+
+/// The settings' file in a city folder.
+pub(super) const FILE: &str = "cityloom.toml";
+/// Every key of the file, to suggest from.
+const KEYS: [&str; 26] = [
+    "city", "areas", "drop", "wall", "duty", "limits", "code", "name_en", "name_zh", "synthetic", "timezone", "seed",
+    "file", "code_property", "name_property", "level", "crs", "folder", "refresh_ms", "centre", "zoom", "feed",
+    "upload_mib", "query_memory_mib", "query_threads", "name",
+];
+
+/// A city's settings.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The city folder.
+    pub root: PathBuf,
+    /// The code of the whole city.
+    pub code: String,
+    /// Its English name.
+    pub name_en: String,
+    /// Its Chinese name.
+    pub name_zh: String,
+    /// Whether its data is made up; every page says so.
+    pub synthetic: bool,
+    /// Of the clocks on the wall.
+    pub timezone: Tz,
+    /// Of the demo generator.
+    pub seed: u64,
+    /// Where the areas come from.
+    pub areas: AreaSource,
+    /// Where dropped files are picked up; none: `drop` in the data folder.
+    pub drop: Option<PathBuf>,
+    /// The wall.
+    pub wall: Wall,
+    /// Who answers for what.
+    pub duty: Option<Duty>,
+    /// How much is taken.
+    pub limits: Limits,
+}
+
+/// The boundary file and what its properties are called.
+#[derive(Debug, Clone)]
+pub struct AreaSource {
+    /// GeoJSON.
+    pub file: PathBuf,
+    /// Which property is what.
+    pub fields: AreaFields,
+}
+
+/// How the wall behaves.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wall {
+    /// At most so often results are refreshed.
+    pub refresh: Duration,
+    /// Where the map opens, longitude and latitude; none: the areas' bounds.
+    pub centre: Option<[f64; 2]>,
+    /// How near the map opens.
+    pub zoom: Option<f64>,
+}
+
+/// The duty list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Duty {
+    /// The feed that holds it.
+    pub feed: FeedName,
+    /// The file that is landed when the feed is empty.
+    pub file: Option<PathBuf>,
+}
+
+/// Bounds on what comes in and on what queries use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest submission, in bytes.
+    pub upload: u64,
+    /// Memory of all running queries together, in bytes.
+    pub query_memory: usize,
+    /// Threads of queries.
+    pub query_threads: usize,
+}
+
+impl Settings {
+    /// Reads the folder's `cityloom.toml`; `areas` overrides its boundary file.
+    ///
+    /// # Errors
+    /// The first thing wrong with it, at its line, with a suggestion where a key is misspelt.
+    pub fn read(root: &Path, areas: Option<&Path>) -> Result<Self, Problem> {
+        let file = root.join(FILE);
+        let text = std::fs::read_to_string(&file).map_err(|error| {
+            let help = Some("a city folder holds cityloom.toml, schemas/ and queries/; name one with --city DIR".into());
+            Problem { help, ..Problem::of_file(&file.display().to_string(), "CF001", error.to_string()) }
+        })?;
+        let raw: Raw = toml::from_str(&text).map_err(|error| told(&text, &error))?;
+        Self::resolve(root, raw, areas)
+    }
+
+    fn resolve(root: &Path, raw: Raw, areas: Option<&Path>) -> Result<Self, Problem> {
+        let wrong = |message: String| Problem::of_file(FILE, "CF003", message);
+        let timezone = raw.city.timezone.parse().map_err(|_| {
+            wrong(format!("city.timezone `{}` is no IANA zone such as Asia/Shanghai", raw.city.timezone))
+        })?;
+        let fields = area_fields(&raw.areas).map_err(|error| wrong(format!("areas.crs: {error}")))?;
+        let file = areas.map_or_else(|| root.join(&raw.areas.file), Path::to_path_buf);
+        let duty = match raw.duty {
+            None => None,
+            Some(duty) => {
+                let feed = duty.feed.parse().map_err(|error| wrong(format!("duty.feed: {error}")))?;
+                Some(Duty { feed, file: duty.file.map(|file| root.join(file)) })
+            }
+        };
+        let mib = |given: Option<u64>, default: u64| given.unwrap_or(default).saturating_mul(1 << 20);
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        Ok(Self {
+            root: root.to_path_buf(),
+            code: raw.city.code,
+            name_en: raw.city.name_en,
+            name_zh: raw.city.name_zh,
+            synthetic: raw.city.synthetic,
+            timezone,
+            seed: raw.city.seed,
+            areas: AreaSource { file, fields },
+            drop: raw.drop.folder.map(|folder| root.join(folder)),
+            wall: Wall {
+                refresh: Duration::from_millis(raw.wall.refresh_ms.unwrap_or(1_000).clamp(100, 60_000)),
+                centre: raw.wall.centre,
+                zoom: raw.wall.zoom,
+            },
+            duty,
+            limits: Limits {
+                upload: mib(raw.limits.upload_mib, 5 * 1024),
+                query_memory: usize::try_from(mib(raw.limits.query_memory_mib, 2 * 1024)).unwrap_or(usize::MAX),
+                query_threads: raw.limits.query_threads.unwrap_or(cores),
+            },
+        })
+    }
+}
+
+fn area_fields(raw: &super::raw::Areas) -> Result<AreaFields, crate::place::UnknownCrs> {
+    let mut fields = AreaFields::default();
+    if let Some(code) = &raw.code_property {
+        fields.code.clone_from(code);
+    }
+    if let Some(name) = &raw.name_property {
+        fields.name_en.clone_from(name);
+        fields.name_zh.clone_from(name);
+    }
+    if let Some(level) = &raw.level {
+        fields.level = LevelField::Fixed(level.clone());
+    }
+    if let Some(crs) = &raw.crs {
+        fields.crs = Crs::parse(crs)?;
+    }
+    Ok(fields)
+}
+
+fn told(text: &str, error: &toml::de::Error) -> Problem {
+    let at = error.span().map_or(0, |span| span.start);
+    let before = text.get(..at).unwrap_or_default();
+    let line = before.matches('\n').count() as u64 + 1;
+    let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) as u64 + 1;
+    let message = error.message().to_owned();
+    let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+    let help = unknown.and_then(|word| closest(word, KEYS)).map(|word| format!("did you mean `{word}`?"));
+    Problem { file: FILE.into(), line, column, code: "CF002", message, help }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "[city]\ncode = '1'\nname_en = 'A'\nname_zh = '甲'\ntimezone = 'Asia/Shanghai'\n[areas]\nfile = 'a.geojson'\n";
+
+    fn read(text: &str) -> Result<Settings, Problem> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(FILE), text).unwrap();
+        Settings::read(folder.path(), None)
+    }
+
+    #[test]
+    fn a_misspelt_key_is_refused_with_the_right_one() {
+        assert_eq!(read(GOOD).unwrap().limits.upload, 5 << 30);
+        let problem = read(&format!("{GOOD}[wall]\nrefersh_ms = 5\n")).unwrap_err();
+        assert_eq!(problem.place(), "cityloom.toml:9:1");
+        assert_eq!(problem.help.as_deref(), Some("did you mean `refresh_ms`?"));
+        assert!(read(&GOOD.replace("Asia/Shanghai", "Beijing time")).unwrap_err().message.contains("IANA"));
+    }
+}
