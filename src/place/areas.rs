@@ -36,7 +36,7 @@ pub struct Area {
 }
 
 impl Area {
-    /// The areas of one GeoJSON file, to be put together with those of others by [`Areas::new`].
+    /// The areas of one `GeoJSON` file, to be put together with those of others by [`Areas::new`].
     ///
     /// # Errors
     /// [`AreasError`] names the first wrong feature and what is wrong with it.
@@ -79,7 +79,7 @@ pub struct Areas {
 }
 
 impl Areas {
-    /// The areas of one GeoJSON file that uses the property names of `ref.areas`.
+    /// The areas of one `GeoJSON` file that uses the property names of `ref.areas`.
     ///
     /// # Errors
     /// [`AreasError`] names the feature and what is wrong with it.
@@ -87,7 +87,7 @@ impl Areas {
         Self::from_geojson_with(text, &AreaFields::default())
     }
 
-    /// The areas of one GeoJSON file with property names of its own.
+    /// The areas of one `GeoJSON` file with property names of its own.
     ///
     /// # Errors
     /// [`AreasError`] names the feature and what is wrong with it.

@@ -24,7 +24,7 @@ const SLOT_BITS: u32 = 20;
 struct Part {
     envelope: AABB<[f64; 2]>,
     area: AreaIdx,
-    part: u32,
+    nth: u32,
     /// Lowest areas first, then in the order of the files.
     order: u32,
 }
@@ -62,9 +62,9 @@ impl Index {
         lowest_first.sort_by_key(|&i| (Reverse(depths[i]), i));
         let mut parts = Vec::with_capacity(areas.len());
         for (order, &i) in (0..).zip(&lowest_first) {
-            for (part, polygon) in (0..).zip(&areas[i].shape) {
+            for (nth, polygon) in (0..).zip(&areas[i].shape) {
                 let Some(around) = envelope(polygon) else { continue };
-                parts.push(Part { envelope: aabb(&around), area: number(i), part, order });
+                parts.push(Part { envelope: aabb(&around), area: number(i), nth, order });
             }
         }
         let mut codes: HashMap<String, Vec<AreaIdx>> = HashMap::with_capacity(areas.len());
@@ -109,7 +109,7 @@ impl Index {
             if best.is_none_or(|b| part.order < b.order)
                 && let Some(area) = areas.get(part.area as usize)
                 && area.holds_on(day)
-                && area.shape.0.get(part.part as usize).is_some_and(|polygon| owns(polygon, coord(point)))
+                && area.shape.0.get(part.nth as usize).is_some_and(|polygon| owns(polygon, coord(point)))
             {
                 best = Some(part);
             }
@@ -124,7 +124,7 @@ impl Index {
             let Some(area) = areas.get(part.area as usize).filter(|area| area.holds_on(day)) else {
                 continue;
             };
-            let Some(polygon) = area.shape.0.get(part.part as usize) else { continue };
+            let Some(polygon) = area.shape.0.get(part.nth as usize) else { continue };
             match side_of(polygon, bounds) {
                 BoxSide::Inside => return Answer::In(part.area),
                 BoxSide::OnEdge => return Answer::Ask,

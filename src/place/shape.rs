@@ -6,7 +6,7 @@
 //! numbers, so no point falls between two areas that share their vertices.
 
 use geo::kernels::{Kernel, Orientation};
-use geo::{BoundingRect, Coord, GeoNum, LineString, MultiPolygon, Polygon, Rect};
+use geo::{BoundingRect, Coord, GeoNum, LineString, Polygon, Rect};
 
 use crate::model::LngLat;
 
@@ -33,12 +33,6 @@ pub(super) fn owns(polygon: &Polygon, p: Coord) -> bool {
     let crossings: usize =
         rings(polygon).map(|ring| ring.lines().filter(|l| is_left_of(p, l.start, l.end)).count()).sum();
     crossings % 2 == 1
-}
-
-/// Whether any part of the area owns the point: the rule that the index must agree with.
-#[cfg(test)]
-pub(super) fn any_owns(shape: &MultiPolygon, p: Coord) -> bool {
-    shape.iter().any(|part| owns(part, p))
 }
 
 /// How the closed box lies to the polygon. `OnEdge` may be said of a box that an edge only comes near to.
