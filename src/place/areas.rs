@@ -105,7 +105,8 @@ impl Areas {
         Ok(Self { areas, index })
     }
 
-    /// The lowest area that holds at that instant and owns the point. A point on a shared edge has exactly one owner.
+    /// The lowest area that holds at that instant and owns the point. A point on a shared edge has exactly
+    /// one owner.
     pub fn locate(&self, point: LngLat, at: Micros) -> Option<AreaIdx> {
         self.index.locate(&self.areas, point, day(at))
     }
@@ -170,7 +171,8 @@ pub(super) fn day_number(date: NaiveDate) -> i64 {
     i64::from(date.to_epoch_days())
 }
 
-/// How far below the top each area lies: its level where that is one of the four, else the number of areas above it.
+/// How far below the top each area lies: its level where that is one of the four, else the number of areas
+/// above it.
 fn depths(areas: &[Area]) -> Vec<usize> {
     let parents: HashMap<&str, Option<&str>> =
         areas.iter().map(|a| (a.code.as_str(), a.parent.as_deref())).collect();

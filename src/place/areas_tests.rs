@@ -196,7 +196,8 @@ fn the_table_and_the_map_show_what_the_file_holds() {
     assert!(areas.geojson("nosuch", NOW).contains(r#""features":[]"#));
 }
 
-/// A wavy border between two areas, met in opposite directions from different starts, keeps the same points on both sides.
+/// A wavy border between two areas, met in opposite directions from different starts, keeps the same points
+/// on both sides.
 #[test]
 fn simplified_neighbours_still_share_their_border() {
     let border: Vec<(f64, f64)> =
@@ -292,7 +293,8 @@ fn real_community_areas_are_located_as_by_asking_each() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Random cuts make a partition; overlapping larger areas lie above it; points stand on corners, edges and anywhere.
+    /// Random cuts make a partition; overlapping larger areas lie above it; points stand on corners, edges
+    /// and anywhere.
     #[test]
     fn locating_is_asking_every_area(
         cuts in prop::collection::btree_set(1..400u32, 1..6),

@@ -1,7 +1,9 @@
-//! Which area owns a point, quickly: a tree of outlines, and a bounded memory of small boxes that lie wholly in one.
+//! Which area owns a point, quickly: a tree of outlines, and a bounded memory of small boxes that lie
+//! wholly in one.
 //!
-//! A box of the memory is 1/1024 of a degree wide (some 100 m). Its bounds are exact binary numbers, so unlike a
-//! hexagon it needs no margin: a point is in exactly one box, and what is true of the closed box is true of the point.
+//! A box of the memory is 1/1024 of a degree wide (some 100 m). Its bounds are exact binary numbers, so
+//! unlike a hexagon it needs no margin: a point is in exactly one box, and what is true of the closed box
+//! is true of the point.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -175,8 +177,8 @@ impl BoxKey {
     }
 }
 
-/// The memory: each slot holds a key (45 bits) and its answer (19 bits); a newer box takes an older one's slot.
-/// One word a slot, so threads need no lock: whatever they read was written whole.
+/// The memory: each slot holds a key (45 bits) and its answer (19 bits); a newer box takes an older one's
+/// slot. One word a slot, so threads need no lock: whatever they read was written whole.
 #[derive(Debug, Default)]
 struct Boxes(OnceLock<Box<[AtomicU64]>>);
 
