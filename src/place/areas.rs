@@ -36,7 +36,7 @@ pub struct Area {
 }
 
 impl Area {
-    /// The areas of one GeoJSON file, to be put together with those of others by [`Areas::new`].
+    /// The areas of one `GeoJSON` file, to be put together with those of others by [`Areas::new`].
     ///
     /// # Errors
     /// [`AreasError`] names the first wrong feature and what is wrong with it.
@@ -79,7 +79,7 @@ pub struct Areas {
 }
 
 impl Areas {
-    /// The areas of one GeoJSON file that uses the property names of `ref.areas`.
+    /// The areas of one `GeoJSON` file that uses the property names of `ref.areas`.
     ///
     /// # Errors
     /// [`AreasError`] names the feature and what is wrong with it.
@@ -87,7 +87,7 @@ impl Areas {
         Self::from_geojson_with(text, &AreaFields::default())
     }
 
-    /// The areas of one GeoJSON file with property names of its own.
+    /// The areas of one `GeoJSON` file with property names of its own.
     ///
     /// # Errors
     /// [`AreasError`] names the feature and what is wrong with it.
@@ -105,7 +105,8 @@ impl Areas {
         Ok(Self { areas, index })
     }
 
-    /// The lowest area that holds at that instant and owns the point. A point on a shared edge has exactly one owner.
+    /// The lowest area that holds at that instant and owns the point. A point on a shared edge has exactly
+    /// one owner.
     pub fn locate(&self, point: LngLat, at: Micros) -> Option<AreaIdx> {
         self.index.locate(&self.areas, point, day(at))
     }
@@ -170,7 +171,8 @@ pub(super) fn day_number(date: NaiveDate) -> i64 {
     i64::from(date.to_epoch_days())
 }
 
-/// How far below the top each area lies: its level where that is one of the four, else the number of areas above it.
+/// How far below the top each area lies: its level where that is one of the four, else the number of areas
+/// above it.
 fn depths(areas: &[Area]) -> Vec<usize> {
     let parents: HashMap<&str, Option<&str>> =
         areas.iter().map(|a| (a.code.as_str(), a.parent.as_deref())).collect();

@@ -6,7 +6,7 @@ use std::time::Instant;
 use proptest::prelude::*;
 
 use super::super::read::LevelField;
-use super::super::shape::any_owns;
+use super::super::shape::{coord, owns};
 use super::*;
 
 const NOW: Micros = Micros(1_767_225_600_000_000); // 2026-01-01
@@ -32,6 +32,11 @@ fn area(code: &str, level: &str, parent: &str, ring: &str) -> String {
 
 fn code_at(areas: &Areas, lng: f64, lat: f64, at: Micros) -> Option<&str> {
     areas.locate(LngLat { lng, lat }, at).and_then(|i| areas.get(i)).map(|a| a.code.as_str())
+}
+
+/// The rule that the index must agree with.
+fn any_owns(shape: &MultiPolygon, p: geo::Coord) -> bool {
+    shape.iter().any(|part| owns(part, p))
 }
 
 fn nested() -> Areas {
@@ -191,7 +196,8 @@ fn the_table_and_the_map_show_what_the_file_holds() {
     assert!(areas.geojson("nosuch", NOW).contains(r#""features":[]"#));
 }
 
-/// A wavy border between two areas, met in opposite directions from different starts, keeps the same points on both sides.
+/// A wavy border between two areas, met in opposite directions from different starts, keeps the same points
+/// on both sides.
 #[test]
 fn simplified_neighbours_still_share_their_border() {
     let border: Vec<(f64, f64)> =
@@ -277,7 +283,7 @@ fn real_community_areas_are_located_as_by_asking_each() {
             lng: -87.95 + 0.45 * (f64::from(i) * 0.618_033_988_75).fract(),
             lat: 41.63 + 0.4 * (f64::from(i) * 0.754_877_666_25).fract(),
         };
-        let asked = areas.iter().position(|a| any_owns(&a.shape, super::super::shape::coord(p)));
+        let asked = areas.iter().position(|a| any_owns(&a.shape, coord(p)));
         assert_eq!(areas.locate(p, NOW).map(|i| i as usize), asked, "{p:?}");
         held += usize::from(asked.is_some());
     }
@@ -287,7 +293,8 @@ fn real_community_areas_are_located_as_by_asking_each() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Random cuts make a partition; overlapping larger areas lie above it; points stand on corners, edges and anywhere.
+    /// Random cuts make a partition; overlapping larger areas lie above it; points stand on corners, edges
+    /// and anywhere.
     #[test]
     fn locating_is_asking_every_area(
         cuts in prop::collection::btree_set(1..400u32, 1..6),
@@ -316,7 +323,7 @@ proptest! {
             let off = if exact { 0.0 } else { 0.37 / 8192.0 };
             let p = LngLat { lng: at(x) + off, lat: at(y) - off };
             let owners: Vec<usize> = (0..areas.len())
-                .filter(|&i| any_owns(&areas.areas[i].shape, super::super::shape::coord(p)))
+                .filter(|&i| any_owns(&areas.areas[i].shape, coord(p)))
                 .collect();
             let brute = owners.iter().copied().find(|&i| areas.areas[i].level == "grid").or(owners.first().copied());
             for _ in 0..2 {

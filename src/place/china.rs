@@ -1,7 +1,7 @@
 //! The shifted degrees of Chinese maps, GCJ-02 and BD-09, and the way back to true ones.
 //!
-//! Only the forward formulas are published. The way back iterates them, which ends within a few rounds because
-//! the shift changes by less than 1 % of the distance between two points.
+//! Only the forward formulas are published. The way back iterates them, which ends within a few rounds
+//! because the shift changes by less than 1 % of the distance between two points.
 
 use std::f64::consts::PI;
 

@@ -24,8 +24,8 @@ const RETURN_TOLERANCE: f64 = 0.01;
 pub enum Crs {
     /// GPS degrees: what everything becomes.
     Wgs84,
-    /// China's national datum. Treated as WGS84: the two differ by centimetres (plate motion since 2000 included,
-    /// decimetres), which is less than any feed's own error.
+    /// China's national datum. Treated as WGS84: the two differ by centimetres (plate motion since 2000
+    /// included, decimetres), which is less than any feed's own error.
     Cgcs2000,
     /// The shifted degrees of Chinese maps (Amap, Tencent).
     Gcj02,
@@ -84,8 +84,8 @@ impl Crs {
         }
     }
 
-    /// The point in WGS84; `x` is the easting or longitude, `y` the northing or latitude. None where the numbers
-    /// are not finite or lie off the system.
+    /// The point in WGS84; `x` is the easting or longitude, `y` the northing or latitude. None where the
+    /// numbers are not finite or lie off the system.
     pub fn to_wgs84(&self, x: f64, y: f64) -> Option<LngLat> {
         if !(x.is_finite() && y.is_finite()) {
             return None;
@@ -105,7 +105,8 @@ impl Crs {
         .filter(|p| p.is_valid())
     }
 
-    /// [`Crs::to_wgs84`] of a column: pairs are taken up to the shorter slice, NaN stands for a missing value.
+    /// [`Crs::to_wgs84`] of a column: pairs are taken up to the shorter slice, NaN stands for a missing
+    /// value.
     pub fn to_wgs84_all(&self, xs: &[f64], ys: &[f64]) -> Vec<Option<LngLat>> {
         xs.iter().zip(ys).map(|(&x, &y)| self.to_wgs84(x, y)).collect()
     }
@@ -253,7 +254,8 @@ mod tests {
             let from_end = |name| head.len() - head.iter().position(|h| *h == name).unwrap();
             let (mut rows, mut worst) = (0, 0f64);
             for line in lines {
-                // Counted from the end: the last column is quoted and holds one comma, earlier ones may be quoted too.
+                // Counted from the end: the last column is quoted and holds one comma, earlier ones may be
+                // quoted too.
                 let cells: Vec<&str> = line.split(',').collect();
                 let cell = |name| cells[cells.len() - 1 - from_end(name)].parse::<f64>().ok();
                 let all = (cell("X_Coordinate"), cell("Y_Coordinate"), cell("Longitude"), cell("Latitude"));

@@ -1,7 +1,9 @@
-//! Which area owns a point, quickly: a tree of outlines, and a bounded memory of small boxes that lie wholly in one.
+//! Which area owns a point, quickly: a tree of outlines, and a bounded memory of small boxes that lie
+//! wholly in one.
 //!
-//! A box of the memory is 1/1024 of a degree wide (some 100 m). Its bounds are exact binary numbers, so unlike a
-//! hexagon it needs no margin: a point is in exactly one box, and what is true of the closed box is true of the point.
+//! A box of the memory is 1/1024 of a degree wide (some 100 m). Its bounds are exact binary numbers, so
+//! unlike a hexagon it needs no margin: a point is in exactly one box, and what is true of the closed box
+//! is true of the point.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -24,7 +26,7 @@ const SLOT_BITS: u32 = 20;
 struct Part {
     envelope: AABB<[f64; 2]>,
     area: AreaIdx,
-    part: u32,
+    nth: u32,
     /// Lowest areas first, then in the order of the files.
     order: u32,
 }
@@ -62,9 +64,9 @@ impl Index {
         lowest_first.sort_by_key(|&i| (Reverse(depths[i]), i));
         let mut parts = Vec::with_capacity(areas.len());
         for (order, &i) in (0..).zip(&lowest_first) {
-            for (part, polygon) in (0..).zip(&areas[i].shape) {
+            for (nth, polygon) in (0..).zip(&areas[i].shape) {
                 let Some(around) = envelope(polygon) else { continue };
-                parts.push(Part { envelope: aabb(&around), area: number(i), part, order });
+                parts.push(Part { envelope: aabb(&around), area: number(i), nth, order });
             }
         }
         let mut codes: HashMap<String, Vec<AreaIdx>> = HashMap::with_capacity(areas.len());
@@ -109,7 +111,7 @@ impl Index {
             if best.is_none_or(|b| part.order < b.order)
                 && let Some(area) = areas.get(part.area as usize)
                 && area.holds_on(day)
-                && area.shape.0.get(part.part as usize).is_some_and(|polygon| owns(polygon, coord(point)))
+                && area.shape.0.get(part.nth as usize).is_some_and(|polygon| owns(polygon, coord(point)))
             {
                 best = Some(part);
             }
@@ -124,7 +126,7 @@ impl Index {
             let Some(area) = areas.get(part.area as usize).filter(|area| area.holds_on(day)) else {
                 continue;
             };
-            let Some(polygon) = area.shape.0.get(part.part as usize) else { continue };
+            let Some(polygon) = area.shape.0.get(part.nth as usize) else { continue };
             match side_of(polygon, bounds) {
                 BoxSide::Inside => return Answer::In(part.area),
                 BoxSide::OnEdge => return Answer::Ask,
@@ -175,8 +177,8 @@ impl BoxKey {
     }
 }
 
-/// The memory: each slot holds a key (45 bits) and its answer (19 bits); a newer box takes an older one's slot.
-/// One word a slot, so threads need no lock: whatever they read was written whole.
+/// The memory: each slot holds a key (45 bits) and its answer (19 bits); a newer box takes an older one's
+/// slot. One word a slot, so threads need no lock: whatever they read was written whole.
 #[derive(Debug, Default)]
 struct Boxes(OnceLock<Box<[AtomicU64]>>);
 

@@ -1,7 +1,8 @@
-//! The areas of one level as GeoJSON for a map: simplified, and neighbours still share their edges.
+//! The areas of one level as `GeoJSON` for a map: simplified, and neighbours still share their edges.
 //!
-//! Rings are cut where three outlines meet, and each piece is simplified in a direction of its own, not of the ring
-//! it was met in. So both sides of a border keep the same points, and no sliver opens between them.
+//! Rings are cut where three outlines meet, and each piece is simplified in a direction of its own, not of
+//! the ring it was met in. So both sides of a border keep the same points, and no sliver opens between
+//! them.
 
 use std::collections::HashMap;
 
@@ -18,8 +19,9 @@ const STRAY: f64 = 1.0 / 400.0;
 type Key = (u64, u64);
 
 impl Areas {
-    /// A FeatureCollection of the level's areas that hold at that instant: properties `code`, `level`, `parent`,
-    /// `name_en`, `name_zh`, outlines simplified, coordinates to 0.1 m. An unknown level has no features.
+    /// A `FeatureCollection` of the level's areas that hold at that instant: properties `code`, `level`,
+    /// `parent`, `name_en`, `name_zh`, outlines simplified, coordinates to 0.1 m. An unknown level has no
+    /// features.
     pub fn geojson(&self, level: &str, at: Micros) -> String {
         let areas: Vec<&Area> = self.iter().filter(|a| a.level == level && a.is_valid_at(at)).collect();
         let tolerance = mean_size(&areas) * STRAY;
@@ -51,7 +53,8 @@ fn key(c: Coord) -> Key {
     (c.x.to_bits(), c.y.to_bits())
 }
 
-/// How many different neighbours each vertex has, over all outlines: two on a plain border, more (or fewer) where borders meet.
+/// How many different neighbours each vertex has, over all outlines: two on a plain border, more (or fewer)
+/// where borders meet.
 struct Crossroads(HashMap<Key, Vec<Key>>);
 
 impl Crossroads {

@@ -1,4 +1,4 @@
-//! GeoJSON becomes areas: which property means what, and every way in which a file can be wrong.
+//! `GeoJSON` becomes areas: which property means what, and every way in which a file can be wrong.
 
 use chrono::NaiveDate;
 use geo::{Coord, LineString, MultiPolygon, Polygon};
@@ -59,7 +59,7 @@ impl Default for AreaFields {
 /// Why a boundary file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum AreasError {
-    /// Not a JSON FeatureCollection.
+    /// Not a JSON `FeatureCollection`.
     #[error("the boundaries are no GeoJSON FeatureCollection: {0}")]
     NotGeoJson(#[from] serde_json::Error),
     /// One feature is wrong; `feature` is its 1-based number and its code where it has one.

@@ -1,12 +1,13 @@
-//! Exact geometry of one area: is a point in it, does a box lie in it, beside it or on its edge. No index, no areas.
+//! Exact geometry of one area: is a point in it, does a box lie in it, beside it or on its edge. No index,
+//! no areas.
 //!
-//! **Who owns an edge.** A point counts as moved by an immeasurably small step to the north and a still smaller
-//! one to the east. So a shared edge or corner belongs to exactly one of the areas that meet there (a square owns its south
-//! and west sides), whichever way their rings run. The predicate is exact for every pair of floating-point
-//! numbers, so no point falls between two areas that share their vertices.
+//! **Who owns an edge.** A point counts as moved by an immeasurably small step to the north and a still
+//! smaller one to the east. So a shared edge or corner belongs to exactly one of the areas that meet there
+//! (a square owns its south and west sides), whichever way their rings run. The predicate is exact for
+//! every pair of floating-point numbers, so no point falls between two areas that share their vertices.
 
 use geo::kernels::{Kernel, Orientation};
-use geo::{BoundingRect, Coord, GeoNum, LineString, MultiPolygon, Polygon, Rect};
+use geo::{BoundingRect, Coord, GeoNum, LineString, Polygon, Rect};
 
 use crate::model::LngLat;
 
@@ -33,12 +34,6 @@ pub(super) fn owns(polygon: &Polygon, p: Coord) -> bool {
     let crossings: usize =
         rings(polygon).map(|ring| ring.lines().filter(|l| is_left_of(p, l.start, l.end)).count()).sum();
     crossings % 2 == 1
-}
-
-/// Whether any part of the area owns the point: the rule that the index must agree with.
-#[cfg(test)]
-pub(super) fn any_owns(shape: &MultiPolygon, p: Coord) -> bool {
-    shape.iter().any(|part| owns(part, p))
 }
 
 /// How the closed box lies to the polygon. `OnEdge` may be said of a box that an edge only comes near to.
@@ -123,7 +118,8 @@ mod tests {
     }
 
     proptest! {
-        /// Four triangles share a free centre: every point of the square, edges and corners too, has one owner.
+        /// Four triangles share a free centre: every point of the square, edges and corners too, has one
+        /// owner.
         #[test]
         fn exactly_one_part_of_a_partition_owns_a_point(
             cx in 1..99i32, cy in 1..99i32, px in 0..100i32, py in 0..100i32, scale in 1e-7..1.0f64,

@@ -69,8 +69,8 @@ fn square_metres(shape: &MultiPolygon) -> f64 {
     shape.iter().map(|part| part.orient(Direction::Default).geodesic_area_signed().abs()).sum()
 }
 
-/// A point that the area owns, where a label may stand: the middle of the widest stretch of one of a few parallels.
-/// A shape without inside gives its first corner.
+/// A point that the area owns, where a label may stand: the middle of the widest stretch of one of a few
+/// parallels. A shape without inside gives its first corner.
 fn point_inside(shape: &MultiPolygon) -> LngLat {
     let size = |part: &&Polygon| envelope(part).map_or(0.0, |r| r.width() * r.height());
     let largest = shape.iter().max_by(|a, b| size(a).total_cmp(&size(b)));
