@@ -17,7 +17,7 @@ const RECENT_BYTES: usize = 1 << 20;
 /// A picture of the open items is made anew when it is so many events old.
 const PICTURE_AGE: usize = 64;
 /// Missed events beyond this many bytes are not told one by one: the open items are shorter.
-const RESUME_BYTES: usize = 4 << 20;
+const RESUME_BYTES: usize = 8 << 20;
 /// How often a cut is tried; a second time is needed only if a megabyte of events came while the source was read.
 const TRIES: usize = 8;
 

@@ -92,7 +92,7 @@ impl Session {
     /// Follows `name`, from `since` where that can be; asking again replaces the subscription. The answer waits in the mailbox.
     ///
     /// # Errors
-    /// [`SubscribeError`]; then nothing changed.
+    /// [`SubscribeError`]; then `name` is not followed.
     pub fn subscribe(&mut self, id: u64, name: &str, since: Option<Since>) -> Result<(), SubscribeError> {
         let Some(channel) = self.hub.channel(name) else {
             let known = self.hub.channels().into_iter().take(24).collect();
