@@ -34,7 +34,8 @@ impl Frame {
         Self { data: Bytes::from(data), text: false }
     }
 
-    /// A text frame of a message. Only maps with keys that are no text fail to encode, and no message has one.
+    /// A text frame of a message. Only maps with keys that are no text fail to encode, and no message has
+    /// one.
     pub(super) fn json(message: &impl Serialize) -> Self {
         Self::text(serde_json::to_string(message).unwrap_or_default())
     }

@@ -1,7 +1,8 @@
-//! One layer as a channel: its state, who follows it, and the frames of the present sequence, each encoded once.
+//! One layer as a channel: its state, who follows it, and the frames of the present sequence, each encoded
+//! once.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::frame::{Format, Frame, Mode, Subscribed, columns, epoch_text};
@@ -19,6 +20,7 @@ pub(super) struct LayerChannel {
     query: QueryName,
     sid: u16,
     seq: AtomicU64,
+    retired: AtomicBool,
     inner: Mutex<Inner>,
 }
 
@@ -44,11 +46,20 @@ impl LayerChannel {
     pub(super) fn new(query: QueryName, sid: u16, schema: LayerSchema, epoch: u32) -> Self {
         let state = LayerState::new(schema, epoch);
         let inner = Inner { state, readers: HashMap::new(), encoded: Vec::new() };
-        Self { name: format!("layer/{query}"), query, sid, seq: AtomicU64::new(0), inner: Mutex::new(inner) }
+        let (seq, retired) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { name: format!("layer/{query}"), query, sid, seq, retired, inner: Mutex::new(inner) }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     pub(super) fn seq(&self) -> u64 {
         self.seq.load(Ordering::Acquire)
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Relaxed)
     }
 
     pub(super) fn rows(&self) -> (LayerSchema, LayerRows, Micros) {
@@ -70,14 +81,16 @@ impl LayerChannel {
 
     pub(super) fn redeclare(&self, schema: LayerSchema) {
         let mut inner = held(&self.inner);
+        self.retired.store(false, Ordering::Relaxed);
         if *inner.state.schema() != schema {
             inner.state = inner.state.renewed(schema);
             self.tell(&mut inner);
         }
     }
 
-    pub(super) fn clear(&self, at: Micros) {
+    pub(super) fn retire(&self, at: Micros) {
         let mut inner = held(&self.inner);
+        self.retired.store(true, Ordering::Relaxed);
         let nothing = vec![Vec::new(); inner.state.schema().columns().len()];
         let rows = LayerRows::new(Vec::new(), nothing).unwrap_or_default();
         if inner.state.apply(&rows, at).is_ok_and(|tick| tick.changed > 0) {
@@ -101,7 +114,8 @@ impl LayerChannel {
         format: Format,
     ) -> (Position, Arc<[Frame]>) {
         let mut inner = held(&self.inner);
-        let known = |since: &Since| since.epoch == Some(inner.state.epoch()) && since.seq <= inner.state.seq();
+        let known =
+            |since: &Since| since.epoch == Some(inner.state.epoch()) && since.seq <= inner.state.seq();
         let (mode, start) = match since.filter(known) {
             Some(since) => (Mode::Resumed, Start::Seq(since.seq)),
             None => (Mode::Snapshot, Start::Nothing),

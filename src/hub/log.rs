@@ -1,5 +1,6 @@
-//! A log as a channel: every event to everyone, in order, none lost. The durable log itself is elsewhere and is read
-//! through [`LogSource`]; this file keeps only the newest frames, so that a mass reconnect does not read the log a thousand times.
+//! A log as a channel: every event to everyone, in order, none lost. The durable log itself is elsewhere and
+//! is read through [`LogSource`]; this file keeps only the newest frames, so that a mass reconnect does not
+//! read the log a thousand times.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +19,8 @@ const RECENT_BYTES: usize = 1 << 20;
 const PICTURE_AGE: usize = 64;
 /// Missed events beyond this many bytes are not told one by one: the open items are shorter.
 const RESUME_BYTES: usize = 8 << 20;
-/// How often a cut is tried; a second time is needed only if a megabyte of events came while the source was read.
+/// How often a cut is tried; a second time is needed only if a megabyte of events came while the source was
+/// read.
 const TRIES: usize = 8;
 
 /// The logs that a hub has.
@@ -68,8 +70,8 @@ pub struct LogPicture {
 
 /// Where a log is kept. Both methods may block for a moment and may be called from any thread.
 ///
-/// The source must hold an event before [`super::Hub::publish_event`] tells of it. The hub calls without any lock of its own
-/// held, so a source may be locked while it publishes.
+/// The source must hold an event before [`super::Hub::publish_event`] tells of it. The hub calls without any
+/// lock of its own held, so a source may be locked while it publishes.
 pub trait LogSource: Send + Sync {
     /// What is open now.
     fn items(&self) -> LogPicture;
@@ -164,9 +166,15 @@ impl LogChannel {
         true
     }
 
-    /// Adds a reader, answers its `sub` and puts what it lacks into its mailbox. False where events came faster than the
-    /// source could be read.
-    pub(super) fn subscribe(&self, id: u64, session: u64, mailbox: &Arc<Mailbox>, since: Option<Since>) -> bool {
+    /// Adds a reader, answers its `sub` and puts what it lacks into its mailbox. False where events came
+    /// faster than the source could be read.
+    pub(super) fn subscribe(
+        &self,
+        id: u64,
+        session: u64,
+        mailbox: &Arc<Mailbox>,
+        since: Option<Since>,
+    ) -> bool {
         (0..TRIES).any(|_| {
             let beginning = self.begin(since);
             self.cut(id, session, mailbox, beginning)
@@ -177,9 +185,11 @@ impl LogChannel {
         held(&self.inner).readers.remove(&session);
     }
 
-    /// Reads the beginning, from the kept frames where they reach, else from the source and then without the channel's lock.
+    /// Reads the beginning, from the kept frames where they reach, else from the source and then without the
+    /// channel's lock.
     fn begin(&self, since: Option<Since>) -> Beginning {
-        let resumed = since.filter(|since| since.epoch == Some(self.epoch)).and_then(|since| self.missed(since.seq));
+        let resumed =
+            since.filter(|since| since.epoch == Some(self.epoch)).and_then(|since| self.missed(since.seq));
         resumed.unwrap_or_else(|| {
             let mode = if since.is_some() { Mode::Reset } else { Mode::Snapshot };
             let (seq, frame) = self.picture();
@@ -215,7 +225,8 @@ impl LogChannel {
     fn picture(&self) -> (u64, Frame) {
         let inner = held(&self.inner);
         let kept = inner.picture.clone();
-        if let Some((seq, frame)) = kept.filter(|(seq, _)| inner.reaches(*seq) && inner.after(*seq).count() <= PICTURE_AGE)
+        if let Some((seq, frame)) =
+            kept.filter(|(seq, _)| inner.reaches(*seq) && inner.after(*seq).count() <= PICTURE_AGE)
         {
             return (seq, frame);
         }
@@ -237,7 +248,16 @@ impl LogChannel {
         let q = if beginning.mode == Mode::Resumed { told } else { beginning.seq };
         let (e, mode) = (epoch_text(self.epoch), beginning.mode);
         let ch = self.name();
-        mailbox.push(Frame::json(&Subscribed { t: "subscribed", id: Some(id), ch, sid: self.sid, e, q, mode, schema: None }));
+        mailbox.push(Frame::json(&Subscribed {
+            t: "subscribed",
+            id: Some(id),
+            ch,
+            sid: self.sid,
+            e,
+            q,
+            mode,
+            schema: None,
+        }));
         for frame in beginning.frames {
             mailbox.push_asked(frame);
         }

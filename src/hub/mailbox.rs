@@ -1,4 +1,5 @@
-//! What waits for one session: lane 1 as a bounded queue, lane 2 as one bit a subscription. Not here: what the bits stand for.
+//! What waits for one session: lane 1 as a bounded queue, lane 2 as one bit a subscription. Not here: what
+//! the bits stand for.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -64,8 +65,8 @@ impl Mailbox {
         self.wake.notify_one();
     }
 
-    /// Lane 1, not counted: the beginning that a subscription asked for may be larger than the bound. Who asks again and again
-    /// without reading is held back by [`Self::is_full`].
+    /// Lane 1, not counted: the beginning that a subscription asked for may be larger than the bound. Who
+    /// asks again and again without reading is held back by [`Self::is_full`].
     pub(super) fn push_asked(&self, frame: Frame) {
         let mut lanes = held(&self.lanes);
         if !lanes.slow {

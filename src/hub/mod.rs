@@ -1,12 +1,13 @@
 //! Fan-out inside the process: named channels with epoch and sequence, and sessions that follow them.
 //!
-//! A session has two lanes. Lane 1 carries replies and the events of logs: ordered, never dropped, bounded (a session that
-//! falls too far behind is cut and resumes from the log). Lane 2 carries layers and states: one dirty flag a channel and no
-//! queue, so a slow screen costs a sequence number. Frames are encoded once and shared as [`bytes::Bytes`].
+//! A session has two lanes. Lane 1 carries replies and the events of logs: ordered, never dropped, bounded (a
+//! session that falls too far behind is cut and resumes from the log). Lane 2 carries layers and states: one
+//! dirty flag a channel and no queue, so a slow screen costs a sequence number. Frames are encoded once and
+//! shared as [`bytes::Bytes`].
 //!
-//! **Invariant**: a subscription is cut under its channel's lock, so nothing is published between what it is given first and
-//! what it is told later. Locks are taken in the order channel, mailbox; no source is asked under either.
-//! Sockets are not here.
+//! **Invariant**: a subscription is cut under its channel's lock, so nothing is published between what it is
+//! given first and what it is told later. Locks are taken in the order channel, mailbox; no source is asked
+//! under either. Sockets are not here.
 
 mod frame;
 mod layer;
@@ -14,6 +15,8 @@ mod log;
 mod mailbox;
 mod session;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -32,7 +35,7 @@ use log::LogChannel;
 use state::StateFeed;
 
 /// Layers beyond this are refused: each holds its whole picture in memory.
-const MOST_LAYERS: usize = 512;
+const MOST_LAYERS: u16 = 512;
 /// The first number for layers; those below are the fixed channels.
 const FIRST_LAYER_SID: u16 = 16;
 
@@ -43,7 +46,8 @@ pub struct HubConfig {
     pub max_sessions: usize,
     /// Bytes of events and replies that one session may leave undelivered before it is cut.
     pub lane_bytes: usize,
-    /// Where the epochs of layers and states begin. It must differ from the last process's, because sequences start anew.
+    /// Where the epochs of layers and states begin. It must differ from the last process's, because sequences
+    /// start anew.
     pub first_epoch: u32,
 }
 
@@ -81,12 +85,14 @@ pub struct Hub {
     states: [Arc<StateFeed>; 3],
     sessions: AtomicUsize,
     next_session: AtomicU64,
-    next_sid: Mutex<u16>,
 }
 
 impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hub").field("config", &self.config).field("sessions", &self.sessions()).finish_non_exhaustive()
+        f.debug_struct("Hub")
+            .field("config", &self.config)
+            .field("sessions", &self.sessions())
+            .finish_non_exhaustive()
     }
 }
 
@@ -110,15 +116,18 @@ impl Hub {
                 Arc::new(LogChannel::new(Log::Alerts, 1, alerts)),
                 Arc::new(LogChannel::new(Log::Orders, 2, orders)),
             ],
-            states: [state(StateChannel::Kpis, 3), state(StateChannel::Feeds, 4), state(StateChannel::Sys, 5)],
+            states: [
+                state(StateChannel::Kpis, 3),
+                state(StateChannel::Feeds, 4),
+                state(StateChannel::Sys, 5),
+            ],
             sessions: AtomicUsize::new(0),
             next_session: AtomicU64::new(0),
-            next_sid: Mutex::new(FIRST_LAYER_SID),
         }
     }
 
-    /// Makes `layer/<name>` a channel. The same schema again changes nothing; another begins a new epoch, and every screen
-    /// that follows the layer is told its new schema before the next picture.
+    /// Makes `layer/<name>` a channel. The same schema again changes nothing; another begins a new epoch, and
+    /// every screen that follows the layer is told its new schema before the next picture.
     ///
     /// # Errors
     /// [`HubError::TooManyLayers`].
@@ -128,27 +137,18 @@ impl Hub {
             layer.redeclare(schema);
             return Ok(());
         }
-        if layers.len() >= MOST_LAYERS {
-            return Err(HubError::TooManyLayers);
-        }
-        let mut sid = held(&self.next_sid);
-        // A number is used again only after 65,000 other declarations.
-        let layer = LayerChannel::new(name.clone(), *sid, schema, self.epoch_of(*sid));
-        *sid = sid.checked_add(1).unwrap_or(FIRST_LAYER_SID);
+        let sid = u16::try_from(layers.len()).ok().filter(|count| *count < MOST_LAYERS);
+        let sid = sid.ok_or(HubError::TooManyLayers)? + FIRST_LAYER_SID;
+        let layer = LayerChannel::new(name.clone(), sid, schema, self.config.first_epoch);
         layers.insert(name.as_str().to_owned(), Arc::new(layer));
         Ok(())
     }
 
-    /// A layer that is retired and declared again must not continue an epoch that a screen still holds.
-    fn epoch_of(&self, sid: u16) -> u32 {
-        self.config.first_epoch.wrapping_add(u32::from(sid) << 16)
-    }
-
     /// Takes a layer away: screens that follow it see every cell leave, new subscriptions are refused.
+    /// Declaring it again brings it back to those who follow it still.
     pub fn retire_layer(&self, name: &QueryName, at: Micros) {
-        let gone = self.layers.write().unwrap_or_else(PoisonError::into_inner).remove(name.as_str());
-        if let Some(layer) = gone {
-            layer.clear(at);
+        if let Ok(layer) = self.layer(name) {
+            layer.retire(at);
         }
     }
 
@@ -182,11 +182,13 @@ impl Hub {
 
     fn layer(&self, name: &QueryName) -> Result<Arc<LayerChannel>, HubError> {
         let layers = self.layers.read().unwrap_or_else(PoisonError::into_inner);
-        layers.get(name.as_str()).cloned().ok_or_else(|| HubError::Undeclared(name.to_string()))
+        let layer = layers.get(name.as_str()).filter(|layer| !layer.is_retired()).cloned();
+        layer.ok_or_else(|| HubError::Undeclared(name.to_string()))
     }
 
-    /// Tells everyone who follows `log` of one event, which must be in the log's source already. Events come in the order of
-    /// their sequences; one that is not newer than the last is not told again. Says whether it was told.
+    /// Tells everyone who follows `log` of one event, which must be in the log's source already. Events come
+    /// in the order of their sequences; one that is not newer than the last is not told again. Says whether
+    /// it was told.
     pub fn publish_event(&self, log: Log, event: &Event) -> bool {
         self.log(log).publish(event)
     }
@@ -216,7 +218,7 @@ impl Hub {
     fn channel(&self, name: &str) -> Option<Channel> {
         if let Some(layer) = name.strip_prefix("layer/") {
             let layers = self.layers.read().unwrap_or_else(PoisonError::into_inner);
-            return layers.get(layer).cloned().map(Channel::Layer);
+            return layers.get(layer).filter(|layer| !layer.is_retired()).cloned().map(Channel::Layer);
         }
         let log = self.logs.iter().find(|log| log.name() == name).cloned().map(Channel::Log);
         log.or_else(|| self.states.iter().find(|state| state.name() == name).cloned().map(Channel::State))
@@ -232,7 +234,8 @@ impl Hub {
         let layers = self.layers.read().unwrap_or_else(PoisonError::into_inner);
         let logs = self.logs.iter().map(|log| (log.name().to_owned(), log.seq()));
         let states = self.states.iter().map(|state| (state.name().to_owned(), state.seq()));
-        logs.chain(states).chain(layers.iter().map(|(name, layer)| (format!("layer/{name}"), layer.seq()))).collect()
+        let layers = layers.values().filter(|layer| !layer.is_retired());
+        logs.chain(states).chain(layers.map(|layer| (layer.name().to_owned(), layer.seq()))).collect()
     }
 
     /// Sessions open now.
@@ -257,7 +260,8 @@ fn shape(name: &QueryName, source: ShapeMismatch) -> HubError {
     HubError::Shape { layer: name.to_string(), source }
 }
 
-/// A std lock: every section is short and none awaits. A panic elsewhere must not silence the wall, so poison is ignored.
+/// A std lock: every section is short and none awaits. A panic elsewhere must not silence the wall, so poison
+/// is ignored.
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

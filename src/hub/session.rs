@@ -80,7 +80,10 @@ pub struct Session {
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("number", &self.number).field("format", &self.format).finish_non_exhaustive()
+        f.debug_struct("Session")
+            .field("number", &self.number)
+            .field("format", &self.format)
+            .finish_non_exhaustive()
     }
 }
 
@@ -89,10 +92,11 @@ impl Session {
         Self { hub, number, format, mailbox: Arc::new(Mailbox::new(bound)), slots: Vec::new() }
     }
 
-    /// Follows `name`, from `since` where that can be; asking again replaces the subscription. The answer waits in the mailbox.
+    /// Follows `name`, from `since` where that can be; asking again replaces the subscription. The answer
+    /// waits in the mailbox.
     ///
     /// # Errors
-    /// [`SubscribeError`]; then `name` is not followed.
+    /// [`SubscribeError`]; nothing new is followed then.
     pub fn subscribe(&mut self, id: u64, name: &str, since: Option<Since>) -> Result<(), SubscribeError> {
         let Some(channel) = self.hub.channel(name) else {
             let known = self.hub.channels().into_iter().take(24).collect();
@@ -208,10 +212,12 @@ impl Session {
         Some(frames).filter(|frames| !frames.is_empty())
     }
 
-    /// A heartbeat, the same for everyone. None while anything waits: its watermarks say "you have been sent all up to here".
+    /// A heartbeat, the same for everyone. None while anything waits: its watermarks say "you have been sent
+    /// all up to here".
     pub fn heartbeat(&self, now: Micros) -> Option<Frame> {
         let wm = self.hub.watermarks().into_iter().map(|(name, seq)| (name, seq.into())).collect();
-        // Read before looking into the mailbox: what was published before is then either sent or still waiting.
+        // Read before looking into the mailbox: what was published before is then either sent or still
+        // waiting.
         self.mailbox.is_idle().then(|| Frame::json(&Heartbeat { t: "hb", server_us: now.0, wm }))
     }
 }

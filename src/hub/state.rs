@@ -88,7 +88,16 @@ impl StateFeed {
         let current = since.is_some_and(|since| since.epoch == Some(self.epoch) && since.seq == inner.seq);
         let mode = if current { Mode::Resumed } else { Mode::Snapshot };
         let (e, q) = (epoch_text(self.epoch), inner.seq);
-        let reply = Subscribed { t: "subscribed", id: Some(id), ch: self.name(), sid: self.sid, e, q, mode, schema: None };
+        let reply = Subscribed {
+            t: "subscribed",
+            id: Some(id),
+            ch: self.name(),
+            sid: self.sid,
+            e,
+            q,
+            mode,
+            schema: None,
+        };
         reader.mailbox.push(Frame::json(&reply));
         inner.readers.insert(session, reader);
         (Position { epoch: self.epoch, seq: q }, if current { None } else { inner.frame.clone() })

@@ -1,4 +1,5 @@
-//! Layer frames as JSON text, `loom.v1.json`: the same picture as [`super::binary`], for people and small programs.
+//! Layer frames as JSON text, `loom.v1.json`: the same picture as [`super::binary`], for people and small
+//! programs.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,5 @@
-//! Rows of a layer as a query makes them: cells and numbers, still at full precision. Not here: what they replace.
+//! Rows of a layer as a query makes them: cells and numbers, still at full precision. Not here: what they
+//! replace.
 
 use arrow::array::{Array, Float64Array, Int64Array, RecordBatch};
 use arrow::compute::cast;
@@ -21,7 +22,9 @@ pub enum RowsError {
         found: String,
     },
     /// A value column holds no numbers.
-    #[error("the column `{column}` is {found}: a layer shows numbers; cast it, or leave it out of the header's columns")]
+    #[error(
+        "the column `{column}` is {found}: a layer shows numbers; cast it, or leave it out of the header's columns"
+    )]
     NotNumbers {
         /// The value column.
         column: String,
@@ -63,8 +66,9 @@ impl LayerRows {
         }
     }
 
-    /// The rows of a query's result: `key` is the Int64 cell, `columns` are any numbers or booleans, in the schema's order.
-    /// Rows whose key is null or no cell lie nowhere on the map; they are left out and counted.
+    /// The rows of a query's result: `key` is the Int64 cell, `columns` are any numbers or booleans, in the
+    /// schema's order. Rows whose key is null or no cell lie nowhere on the map; they are left out and
+    /// counted.
     ///
     /// # Errors
     /// [`RowsError`] where a column is missing or of a type that no layer can show.
@@ -80,7 +84,12 @@ impl LayerRows {
         Ok(rows)
     }
 
-    fn append<S: AsRef<str>>(&mut self, batch: &RecordBatch, key: &str, columns: &[S]) -> Result<(), RowsError> {
+    fn append<S: AsRef<str>>(
+        &mut self,
+        batch: &RecordBatch,
+        key: &str,
+        columns: &[S],
+    ) -> Result<(), RowsError> {
         let keys = cells_of(batch, key)?;
         let cell = |row: usize| keys.is_valid(row).then(|| Cell::from_i64(keys.value(row))).flatten();
         let kept: Vec<bool> = (0..keys.len()).map(|row| cell(row).is_some()).collect();

@@ -1,4 +1,5 @@
-//! The columns of a layer and how each value is quantised for the wire. Not here: the bytes around the values.
+//! The columns of a layer and how each value is quantised for the wire. Not here: the bytes around the
+//! values.
 
 use std::fmt;
 

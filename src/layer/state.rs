@@ -1,5 +1,5 @@
-//! What a layer shows now: the cell table, the quantised values and the sequence at which each cell last changed.
-//! Not here: bytes ([`super::binary`], [`super::json`]) and subscribers.
+//! What a layer shows now: the cell table, the quantised values and the sequence at which each cell last
+//! changed. Not here: bytes ([`super::binary`], [`super::json`]) and subscribers.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,9 @@ const COMPACT_ABOVE: usize = 4096;
 
 /// Rows that do not have the layer's columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the rows have {found} columns, the layer has {expected}: declare the layer anew before publishing another shape")]
+#[error(
+    "the rows have {found} columns, the layer has {expected}: declare the layer anew before publishing another shape"
+)]
 pub struct ShapeMismatch {
     /// Columns of the layer's schema.
     pub expected: usize,
@@ -87,7 +89,8 @@ impl LayerState {
         }
     }
 
-    /// The same layer under another schema: empty, in the next epoch, its sequence running on so that watermarks never fall.
+    /// The same layer under another schema: empty, in the next epoch, its sequence running on so that
+    /// watermarks never fall.
     #[must_use]
     pub fn renewed(&self, schema: LayerSchema) -> Self {
         let empty = Self::new(schema, self.epoch.wrapping_add(1));
@@ -170,11 +173,17 @@ impl LayerState {
         Ok(self.finish(changed, at))
     }
 
-    /// Puts `upserts` into the layer and takes `removed` out of it; a cell in both stays. All other cells are as before.
+    /// Puts `upserts` into the layer and takes `removed` out of it; a cell in both stays. All other cells are
+    /// as before.
     ///
     /// # Errors
     /// [`ShapeMismatch`] where the upserts do not have the schema's columns; the layer is as before.
-    pub fn apply_changes(&mut self, upserts: &LayerRows, removed: &[u64], at: Micros) -> Result<Tick, ShapeMismatch> {
+    pub fn apply_changes(
+        &mut self,
+        upserts: &LayerRows,
+        removed: &[u64],
+        at: Micros,
+    ) -> Result<Tick, ShapeMismatch> {
         let Placed { known, fresh } = self.place(upserts)?;
         let mut changed = 0;
         for cell in removed {
@@ -292,7 +301,8 @@ impl LayerState {
         Some(Delta { from: q, seq: self.seq, known_cells, ordinals })
     }
 
-    /// Whether the dense picture is the shorter way to say `delta`: when more than about 40 % of the cells changed.
+    /// Whether the dense picture is the shorter way to say `delta`: when more than about 40 % of the cells
+    /// changed.
     pub fn prefers_snapshot(&self, delta: &Delta) -> bool {
         delta.ordinals.len() * 5 > self.cells.len() * 2
     }

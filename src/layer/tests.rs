@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Decimal128Array, Float32Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{
+    ArrayRef, BooleanArray, Decimal128Array, Float32Array, Int64Array, RecordBatch, StringArray,
+};
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::Micros;
+use crate::model::{LngLat, Micros, Resolution};
 
 type Picture = BTreeMap<u64, Vec<Option<f64>>>;
 
@@ -77,7 +79,8 @@ impl Screen {
                 }
                 self.raw.resize(3, Vec::new());
                 for (column, n) in self.raw.iter_mut().zip(widths) {
-                    let null = [0xffff, 0xff, f32::NAN.to_bits()][[2, 1, 4].iter().position(|w| *w == n).unwrap()];
+                    let null =
+                        [0xffff, 0xff, f32::NAN.to_bits()][[2, 1, 4].iter().position(|w| *w == n).unwrap()];
                     column.resize(self.cells.len(), null);
                     ordinals.iter().for_each(|ordinal| column[*ordinal] = bytes(n) as u32);
                 }
@@ -186,6 +189,8 @@ fn model(picture: &mut Picture, step: &Step) {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn a_screen_that_applies_every_tick_and_one_that_resumes_anywhere_show_the_state(
         steps in prop::collection::vec(step(), 1..25),
@@ -201,7 +206,7 @@ proptest! {
             prop_assert_eq!(state.live(), plain.len());
             prop_assert_eq!(tick.changed == 0, before.1 == plain);
             prop_assert_eq!(tick.seq, before.0 + u64::from(tick.changed > 0));
-            let delta = state.delta_since(json_held(&screen)).unwrap();
+            let delta = state.delta_since(screen.held).unwrap();
             json_take(&mut json, &json::delta(&state, &"map".parse().unwrap(), &delta));
             screen.catch_up(&state);
             prop_assert_eq!(&screen.picture(), &plain);
@@ -252,10 +257,6 @@ proptest! {
     }
 }
 
-fn json_held(screen: &Screen) -> u64 {
-    screen.held
-}
-
 #[test]
 fn a_delta_of_three_cells_is_the_bytes_that_the_protocol_shows() {
     let column = |name: &str, kind| LayerColumn { name: name.into(), kind, unit: None };
@@ -264,7 +265,8 @@ fn a_delta_of_three_cells_is_the_bytes_that_the_protocol_shows() {
     let mut state = LayerState::new(schema, 0x5a17_c0de);
     let many = LayerRows::new((0..500).collect(), vec![vec![1.0; 500], vec![0.0; 500]]).unwrap();
     state.apply(&many, Micros(1)).unwrap();
-    let three = LayerRows::new(vec![17, 18, 402], vec![vec![52.31, 71.05, 88.9], vec![1.0, 2.0, 3.0]]).unwrap();
+    let three =
+        LayerRows::new(vec![17, 18, 402], vec![vec![52.31, 71.05, 88.9], vec![1.0, 2.0, 3.0]]).unwrap();
     state.apply_changes(&three, &[], Micros(1_795_342_119_000_000)).unwrap();
     let delta = state.delta_since(1).unwrap();
     assert!(!state.prefers_snapshot(&delta));
@@ -305,10 +307,11 @@ fn a_schema_says_what_is_wrong_with_it() {
 
 #[test]
 fn rows_come_from_any_numbers_and_leave_out_what_is_no_cell() {
-    let cell = 0x0893_0a1c_0d1f_ffff_i64;
-    let batch = |columns: Vec<(&str, ArrayRef)>| RecordBatch::try_from_iter_with_nullable(
-        columns.into_iter().map(|(name, array)| (name, array, true)),
-    ).unwrap();
+    let cell = LngLat { lng: 120.86, lat: 32.01 }.cell(Resolution::Nine).unwrap().to_i64();
+    let batch = |columns: Vec<(&str, ArrayRef)>| {
+        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true)))
+            .unwrap()
+    };
     let good = batch(vec![
         ("cell", Arc::new(Int64Array::from(vec![Some(cell), None, Some(-1), Some(12)]))),
         ("a", Arc::new(Float32Array::from(vec![Some(0.5), Some(1.0), None, None]))),

@@ -1,6 +1,8 @@
-//! The websocket door as a screen meets it: a real server on a free port, real clients, and what they must see.
+//! The websocket door as a screen meets it: a real server on a free port, real clients, and what they must
+//! see.
 
-use std::collections::BTreeMap;
+mod screen;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,13 +10,14 @@ use cityloom::hub::{Event, Hub, HubConfig, Log, LogPicture, LogSource, StateChan
 use cityloom::layer::{ColumnKind, LayerColumn, LayerRows, LayerSchema};
 use cityloom::model::{Micros, QueryName};
 use cityloom::server::stream::{CityInfo, Pace, StreamState, paced_routes};
-use futures::{SinkExt, StreamExt};
+use futures::SinkExt;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use tokio_util::sync::CancellationToken;
+
+use screen::{Picture, Screen, Socket};
 
 /// A log in memory, as the journal would be.
 #[derive(Default)]
@@ -82,7 +85,8 @@ impl Server {
     }
 
     fn raise(&self, seq: u64, body: &Value) {
-        let event = Event { seq, ts_us: 5, key: format!("al-{seq}"), kind: "raised".into(), body: body.clone() };
+        let event =
+            Event { seq, ts_us: 5, key: format!("al-{seq}"), kind: "raised".into(), body: body.clone() };
         self.alerts.0.lock().unwrap().push(event.clone());
         assert!(self.hub.publish_event(Log::Alerts, &event));
     }
@@ -125,173 +129,6 @@ impl Server {
         let (risk, level) = (&rows.columns()[0], &rows.columns()[1]);
         let raw = |at: usize| ((risk[at] * 100.0).round() as u64, level[at].round() as u64);
         rows.cells().iter().enumerate().map(|(at, cell)| (*cell, raw(at))).collect()
-    }
-}
-
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
-type Picture = BTreeMap<u64, (u64, u64)>;
-
-/// A screen that follows the protocol and nothing else.
-struct Screen {
-    socket: Socket,
-    cells: Vec<u64>,
-    raw: Vec<(u64, u64)>,
-    json: Picture,
-    epoch: String,
-    held: u64,
-    layer_frames: usize,
-    /// Of the log `alerts`: the last sequence, and each one seen.
-    log_held: u64,
-    log_epoch: String,
-    events: Vec<u64>,
-    closed: Option<u16>,
-}
-
-fn number(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
-}
-
-impl Screen {
-    fn on(socket: Socket) -> Self {
-        let (cells, raw, json) = (Vec::new(), Vec::new(), Picture::new());
-        let (epoch, log_epoch) = (String::new(), String::new());
-        let (held, layer_frames, log_held, events, closed) = (0, 0, 0, Vec::new(), None);
-        Self { socket, cells, raw, json, epoch, held, layer_frames, log_held, log_epoch, events, closed }
-    }
-
-    async fn say(&mut self, frame: Value) {
-        self.socket.send(Message::text(frame.to_string())).await.unwrap();
-    }
-
-    async fn follow(&mut self, ch: &str, since: Option<(&str, u64)>) -> Value {
-        let since = since.map(|(e, q)| json!({"e": e, "q": q}));
-        self.say(json!({"t":"sub","id":2,"ch":ch,"since":since})).await;
-        self.until("subscribed").await
-    }
-
-    /// The next frame, applied; none at the end.
-    async fn next(&mut self) -> Option<Value> {
-        let next = tokio::time::timeout(Duration::from_secs(30), self.socket.next()).await;
-        match next.expect("silence for 30 s")? {
-            Ok(Message::Text(text)) => {
-                let frame: Value = serde_json::from_str(&text).unwrap();
-                self.apply(&frame);
-                Some(frame)
-            }
-            Ok(Message::Binary(frame)) => {
-                self.apply_binary(&frame);
-                Some(json!({"t": "binary", "kind": frame[2], "from": number(&frame[16..24]), "q": number(&frame[24..32])}))
-            }
-            Ok(Message::Close(close)) => {
-                self.closed = close.map(|close| close.code.into());
-                None
-            }
-            Ok(other) => Some(json!({"t": format!("{other:?}")})),
-            Err(_) => None,
-        }
-    }
-
-    async fn until(&mut self, t: &str) -> Value {
-        loop {
-            let frame = self.next().await.unwrap_or_else(|| panic!("closed with {:?} before {t}", self.closed));
-            if frame["t"] == t {
-                return frame;
-            }
-        }
-    }
-
-    async fn until_held(&mut self, seq: u64) {
-        while self.held < seq {
-            self.next().await.expect("closed");
-        }
-    }
-
-    async fn until_closed(&mut self) -> Option<u16> {
-        while self.next().await.is_some() {}
-        self.closed
-    }
-
-    fn apply(&mut self, frame: &Value) {
-        let q = frame["q"].as_u64().unwrap_or_default();
-        match frame["t"].as_str().unwrap() {
-            "subscribed" if frame["ch"] == "layer/map" => self.epoch = frame["e"].as_str().unwrap().to_owned(),
-            "subscribed" if frame["ch"] == "alerts" => self.log_epoch = frame["e"].as_str().unwrap().to_owned(),
-            "items" => self.log_held = q,
-            "ev" => {
-                assert!(frame["pq"].as_u64().unwrap() <= self.log_held && q > self.log_held, "a hole before {frame}");
-                self.log_held = q;
-                self.events.push(q);
-            }
-            "layer" => {
-                self.layer_frames += 1;
-                if frame["kind"] == "snapshot" {
-                    self.json.clear();
-                } else {
-                    assert_eq!(frame["from"].as_u64(), Some(self.held), "{frame}");
-                }
-                for row in frame["cells"].as_array().unwrap() {
-                    let cell = u64::from_str_radix(row[0].as_str().unwrap(), 16).unwrap();
-                    match (row[1].as_f64(), row[2].as_u64()) {
-                        (Some(risk), Some(level)) => {
-                            self.json.insert(cell, ((risk * 100.0).round() as u64, level));
-                        }
-                        _ => assert!(self.json.remove(&cell).is_some()),
-                    }
-                }
-                self.held = q;
-            }
-            _ => {}
-        }
-    }
-
-    fn apply_binary(&mut self, frame: &[u8]) {
-        let rows = number(&frame[12..16]) as usize;
-        let (from, seq) = (number(&frame[16..24]), number(&frame[24..32]));
-        assert_eq!(format!("{:08x}", number(&frame[8..12])), self.epoch);
-        let mut body = &frame[40..];
-        let mut take = |n: usize| {
-            let (now, rest) = body.split_at(n);
-            body = rest;
-            number(now)
-        };
-        match frame[2] {
-            1 => {
-                self.cells.truncate(from as usize);
-                self.cells.extend((0..rows).map(|_| take(8)));
-                self.raw.resize(self.cells.len(), (65_535, 255));
-            }
-            kind => {
-                self.layer_frames += 1;
-                let mut at = 0;
-                let ordinals: Vec<usize> = match kind {
-                    2 => (0..rows).collect(),
-                    _ => {
-                        assert_eq!(from, self.held, "a delta for another sequence");
-                        let mut gap = || {
-                            let (mut gap, mut shift) = (0, 0);
-                            loop {
-                                let byte = take(1) as usize;
-                                gap |= (byte & 0x7f) << shift;
-                                shift += 7;
-                                if byte < 0x80 {
-                                    return gap;
-                                }
-                            }
-                        };
-                        (0..rows).map(|_| { at += gap(); at }).collect()
-                    }
-                };
-                ordinals.iter().for_each(|ordinal| self.raw[*ordinal].0 = take(2));
-                ordinals.iter().for_each(|ordinal| self.raw[*ordinal].1 = take(1));
-                self.held = seq;
-            }
-        }
-        assert!(body.is_empty());
-    }
-
-    fn picture(&self) -> Picture {
-        let all = self.cells.iter().copied().zip(self.raw.iter().copied());
-        all.filter(|(_, raw)| *raw != (65_535, 255)).collect()
     }
 }
 
@@ -425,7 +262,8 @@ async fn a_screen_that_stops_reading_is_conflated_then_cut_and_resumes_without_a
         screen.follow("alerts", None).await;
         screen.until("items").await;
     }
-    // More than the server's socket can hold, so that the rest waits in the hub; `slow` does not read meanwhile.
+    // More than the server's socket can hold, so that the rest waits in the hub; `slow` does not read
+    // meanwhile.
     let body = json!({"text": "x".repeat(60_000)});
     for n in 1..=100 {
         server.raise(n * 3, &body);
@@ -458,7 +296,10 @@ async fn logs_begin_with_what_is_open_resume_in_order_and_reset_when_they_cannot
     (1..=3).for_each(|n| server.raise(n * 10, &json!({})));
     let mut screen = server.screen("loom.v1").await;
     let reply = screen.follow("alerts", None).await;
-    assert_eq!((&reply["mode"], &reply["q"], &reply["e"]), (&json!("snapshot"), &json!(30), &json!("1f00aa01")));
+    assert_eq!(
+        (&reply["mode"], &reply["q"], &reply["e"]),
+        (&json!("snapshot"), &json!(30), &json!("1f00aa01"))
+    );
     let items = screen.until("items").await;
     assert_eq!((&items["q"], items["items"].as_array().unwrap().len()), (&json!(30), 3));
     server.raise(45, &json!({"severity": "Severe"}));
@@ -521,7 +362,10 @@ async fn a_new_schema_is_told_before_its_first_picture() {
     let column = LayerColumn { name: "other".into(), kind: ColumnKind::F32, unit: None };
     server.hub.declare_layer(&query("map"), LayerSchema::new(vec![column]).unwrap()).unwrap();
     let told = screen.until("subscribed").await;
-    assert_eq!((&told["id"], &told["mode"], &told["schema"][0]["name"]), (&Value::Null, &json!("reset"), &json!("other")));
+    assert_eq!(
+        (&told["id"], &told["mode"], &told["schema"][0]["name"]),
+        (&Value::Null, &json!("reset"), &json!("other"))
+    );
     assert_ne!(told["e"], before["e"]);
     screen.until_held(2).await;
 }
@@ -562,7 +406,12 @@ async fn hostile_frames_end_their_own_session_and_nothing_else() {
         screen.socket.send(message.clone()).await.unwrap();
         assert_eq!(screen.until_closed().await, Some(4000), "{message:?}");
     }
-    for frame in [json!({"t":"sub","id":"x","ch":"a"}), json!({"t":"sub","id":1,"ch":7}), json!({"t":"unsub"}), json!(1)] {
+    for frame in [
+        json!({"t":"sub","id":"x","ch":"a"}),
+        json!({"t":"sub","id":1,"ch":7}),
+        json!({"t":"unsub"}),
+        json!(1),
+    ] {
         let mut screen = server.screen("loom.v1").await;
         screen.say(frame.clone()).await;
         assert_eq!(screen.until_closed().await, Some(4000), "{frame}");

@@ -1,5 +1,5 @@
-//! The websocket door, `/api/stream`: who may come in and in which sub-protocol. What is then said is `step`, how it is
-//! carried is `session`, what it is about is [`crate::hub`].
+//! The websocket door, `/api/stream`: who may come in and in which sub-protocol. What is then said is `step`,
+//! how it is carried is `session`, what it is about is [`crate::hub`].
 
 mod session;
 mod step;
@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
@@ -24,7 +23,8 @@ const PROTOCOLS: [(&str, Format); 2] = [("loom.v1", Format::Binary), ("loom.v1.j
 const MOST_BYTES: usize = 64 << 10;
 /// Screens send little, so a small read buffer: the default would be 128 KiB for each of them.
 const READ_BUFFER: usize = 4 << 10;
-/// The frames of one tick join in one write up to this size; nothing waits here, every batch ends with a flush.
+/// The frames of one tick join in one write up to this size; nothing waits here, every batch ends with a
+/// flush.
 const WRITE_BUFFER: usize = 16 << 10;
 
 /// What a screen is told of the city it looks at.
@@ -56,15 +56,15 @@ pub fn routes(state: StreamState) -> Router {
 
 /// [`routes`] with other times than the protocol's.
 pub fn paced_routes(state: StreamState, pace: Pace) -> Router {
-    let upgrade = move |State(state): State<StreamState>, headers: HeaderMap, upgrade: WebSocketUpgrade| async move {
+    let upgrade = move |headers: HeaderMap, upgrade: WebSocketUpgrade| async move {
         enter(state, pace, &headers, upgrade)
     };
-    Router::new().route("/api/stream", any(upgrade)).with_state(state)
+    Router::new().route("/api/stream", any(upgrade))
 }
 
 fn enter(state: StreamState, pace: Pace, headers: &HeaderMap, upgrade: WebSocketUpgrade) -> Response {
     if !is_own_page(headers) {
-        let why = "the page that asks comes from another host: open it from this server, or let a proxy keep the Host header";
+        let why = "the page comes from another host: open it from this server, and let a proxy keep the Host header";
         return (StatusCode::FORBIDDEN, why).into_response();
     }
     let asks = upgrade.requested_protocols().next().is_some();
@@ -77,7 +77,8 @@ fn enter(state: StreamState, pace: Pace, headers: &HeaderMap, upgrade: WebSocket
     let chosen = upgrade.selected_protocol().and_then(|name| name.to_str().ok());
     let known = PROTOCOLS.iter().find(|(name, _)| Some(*name) == chosen);
     let Some((_, format)) = known.or(PROTOCOLS.first().filter(|_| !asks)) else {
-        return (StatusCode::BAD_REQUEST, "no such sub-protocol; there are: loom.v1, loom.v1.json").into_response();
+        return (StatusCode::BAD_REQUEST, "no such sub-protocol; there are: loom.v1, loom.v1.json")
+            .into_response();
     };
     if state.shutdown.is_cancelled() {
         return unavailable("the server is shutting down");
@@ -92,8 +93,8 @@ fn unavailable(why: &'static str) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "15")], why).into_response()
 }
 
-/// A browser says which page asks. Websockets know no same-origin rule, so it is checked here: no foreign page may read the
-/// wall through the browser of someone who may. Programs send no `Origin` and pass.
+/// A browser says which page asks. Websockets know no same-origin rule, so it is checked here: no foreign
+/// page may read the wall through the browser of someone who may. Programs send no `Origin` and pass.
 fn is_own_page(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else {
         return true;
@@ -127,7 +128,13 @@ mod tests {
         assert!(asks(None, "wall.city:8080"));
         assert!(asks(Some("http://wall.city:8080"), "wall.city:8080"));
         assert!(asks(Some("https://Wall.City"), "wall.city:443"));
-        for foreign in ["http://evil.example", "http://wall.city:81", "null", "wall.city:8080", "http://wall.city:8080.evil"] {
+        for foreign in [
+            "http://evil.example",
+            "http://wall.city:81",
+            "null",
+            "wall.city:8080",
+            "http://wall.city:8080.evil",
+        ] {
             assert!(!asks(Some(foreign), "wall.city:8080"), "{foreign}");
         }
     }

@@ -1,5 +1,6 @@
-//! Carries one session: a single loop over the hub, the client, the heartbeat, the shutdown and the progress of the write.
-//! It is generic over the socket, so that tests drive it without one; every decision is [`super::step`]'s.
+//! Carries one session: a single loop over the hub, the client, the heartbeat, the shutdown and the progress
+//! of the write. It is generic over the socket, so that tests drive it without one; every decision is
+//! [`super::step`]'s.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -41,12 +42,16 @@ pub struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { hello: Duration::from_secs(5), heartbeat: Duration::from_secs(5), progress: Duration::from_secs(10) }
+        Self {
+            hello: Duration::from_secs(5),
+            heartbeat: Duration::from_secs(5),
+            progress: Duration::from_secs(10),
+        }
     }
 }
 
-/// Frames on their way into the socket. What is here is not yet the kernel's, and nothing more is taken from the hub until it
-/// is: a slow screen's news waits where it can still be conflated.
+/// Frames on their way into the socket. What is here is not yet the kernel's, and nothing more is taken from
+/// the hub until it is: a slow screen's news waits where it can still be conflated.
 #[derive(Default)]
 struct Outgoing {
     frames: VecDeque<Message>,
@@ -71,7 +76,11 @@ impl Outgoing {
     }
 
     /// Writes as far as the socket takes. Stopping half way loses nothing.
-    fn poll<S: Sink<Message> + Unpin>(&mut self, socket: &mut S, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+    fn poll<S: Sink<Message> + Unpin>(
+        &mut self,
+        socket: &mut S,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), S::Error>> {
         while !self.frames.is_empty() {
             ready!(Pin::new(&mut *socket).poll_ready(cx))?;
             if let Some(frame) = self.frames.pop_front() {
@@ -85,12 +94,18 @@ impl Outgoing {
 }
 
 /// Runs a session until its client goes, errs, or the process ends.
-pub(super) async fn run<S, E>(socket: S, hub: Session, city: CityInfo, shutdown: CancellationToken, pace: Pace)
-where
+pub(super) async fn run<S, E>(
+    socket: S,
+    hub: Session,
+    city: CityInfo,
+    shutdown: CancellationToken,
+    pace: Pace,
+) where
     S: Sink<Message, Error = E> + Stream<Item = Result<Message, E>> + Unpin,
 {
     let (mut sink, mut stream) = socket.split();
-    let mut carrier = Carrier { hub, city, pace, protocol: Protocol::default(), out: Outgoing::default(), due: false };
+    let mut carrier =
+        Carrier { hub, city, pace, protocol: Protocol::default(), out: Outgoing::default(), due: false };
     let hello_due = Instant::now() + pace.hello;
     let mut heartbeat = interval_at(Instant::now() + pace.heartbeat, pace.heartbeat);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -113,7 +128,8 @@ where
             },
             message = stream.next(), if !hub.is_full() => match message {
                 Some(Ok(message)) => Event::Message(message),
-                // Too large or against the websocket's own rules; where the connection broke, saying so fails at once.
+                // Too large or against the websocket's own rules; where the connection broke, saying so fails
+                // at once.
                 Some(Err(_)) => break Close::Malformed,
                 None => return,
             },
@@ -148,7 +164,8 @@ struct Carrier {
 }
 
 impl Carrier {
-    /// Takes the next batch from the hub: what waits in lane 1 and at most one channel's news. Says how long it may take.
+    /// Takes the next batch from the hub: what waits in lane 1 and at most one channel's news. Says how long
+    /// it may take.
     fn fill(&mut self) -> Result<Duration, Close> {
         while self.out.bytes < BATCH_BYTES {
             match self.hub.take() {
@@ -211,7 +228,8 @@ impl Carrier {
         Ok(())
     }
 
-    /// Says why, as far as the client still listens. What waits in the hub is dropped: the client resumes from what it holds.
+    /// Says why, as far as the client still listens. What waits in the hub is dropped: the client resumes
+    /// from what it holds.
     async fn goodbye<W, R>(mut self, sink: &mut W, stream: &mut R, close: Close)
     where
         W: Sink<Message> + Unpin,
@@ -222,13 +240,17 @@ impl Carrier {
             let bye = wire::bye(code, "restart", rand::random_range(RETRY_MS));
             self.out.frames.push_back(Message::Text(bye.into()));
         }
-        self.out.frames.push_back(Message::Close(Some(CloseFrame { code, reason: Utf8Bytes::from_static(why) })));
+        self.out
+            .frames
+            .push_back(Message::Close(Some(CloseFrame { code, reason: Utf8Bytes::from_static(why) })));
         let Self { hub, mut out, pace, .. } = self;
         // The place and the subscriptions are free from here on, whatever the client does.
         drop(hub);
-        let patience = if close == Close::ShuttingDown { pace.progress.min(LAST_WORDS) } else { pace.progress };
+        let patience =
+            if close == Close::ShuttingDown { pace.progress.min(LAST_WORDS) } else { pace.progress };
         if let Ok(Ok(())) = timeout(patience, poll_fn(|cx| out.poll(sink, cx))).await {
-            // Unread bytes would turn the end of the connection into a reset, and the reason would be lost with it.
+            // Unread bytes would turn the end of the connection into a reset, and the reason would be lost
+            // with it.
             let heard = async { while stream.next().await.is_some() {} };
             drop(timeout(pace.progress.min(LAST_WORDS), heard).await);
         }

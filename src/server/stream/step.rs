@@ -1,4 +1,5 @@
-//! The protocol as a pure function: what the session knows, what happened, what is to be done. No socket, no clock.
+//! The protocol as a pure function: what the session knows, what happened, what is to be done. No socket, no
+//! clock.
 
 use std::collections::BTreeSet;
 
@@ -145,7 +146,8 @@ mod tests {
 
     #[test]
     fn a_subscription_says_what_it_holds_and_a_foreign_epoch_matches_nothing() {
-        let sub = |e: &str| format!(r#"{{"t":"sub","id":2,"ch":"alerts","since":{{"e":"{e}","q":9}},"max_hz":1}}"#);
+        let sub =
+            |e: &str| format!(r#"{{"t":"sub","id":2,"ch":"alerts","since":{{"e":"{e}","q":9}},"max_hz":1}}"#);
         for (text, epoch) in [("0000a1f3", Some(0xa1f3)), ("k3f9", None), ("+00000a1", None), ("", None)] {
             let since = Some(Since { epoch, seq: 9 });
             let expected = Output::Subscribe { id: 2, ch: "alerts".into(), since };
@@ -167,7 +169,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_the_protocol_panic(text in "\\PC*", json in r#"\{"t":"(sub|hello|unsub)",[\[\]{}",:a-z0-9.-]{0,40}\}"#) {
+        fn no_text_makes_the_protocol_panic(
+            text in "\\PC*",
+            json in r#"\{"t":"(sub|hello|unsub)",[\[\]{}",:a-z0-9.-]{0,40}\}"#,
+        ) {
             for text in [text, json] {
                 say(Protocol::default(), &text);
                 say(greeted(), &text);

@@ -1,4 +1,5 @@
-//! The text frames that a client sends and those that only one client gets. Frames for everyone are the hub's.
+//! The text frames that a client sends and those that only one client gets. Frames for everyone are the
+//! hub's.
 
 use serde::{Deserialize, Serialize};
 
@@ -84,7 +85,13 @@ fn text(message: &impl Serialize) -> String {
     serde_json::to_string(message).unwrap_or_default()
 }
 
-pub(super) fn welcome(id: u64, city: &CityInfo, now: Micros, heartbeat: std::time::Duration, subs: usize) -> String {
+pub(super) fn welcome(
+    id: u64,
+    city: &CityInfo,
+    now: Micros,
+    heartbeat: std::time::Duration,
+    subs: usize,
+) -> String {
     let name = Name { en: &city.name_en, zh: &city.name_zh };
     let city = City { name, synthetic: city.synthetic };
     let hb_ms = heartbeat.as_millis();
