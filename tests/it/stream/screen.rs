@@ -1,4 +1,5 @@
-//! A screen that follows the protocol and nothing else: it decodes both forms and asserts that every frame fits what it holds.
+//! A screen that follows the protocol and nothing else: it decodes both forms and asserts that every frame
+//! fits what it holds.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
