@@ -1,1 +1,3 @@
 //! HTTP and websocket doors.
+
+pub mod stream;

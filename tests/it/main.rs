@@ -2,3 +2,4 @@
 
 mod h3;
 mod h3_vectors;
+mod stream;
