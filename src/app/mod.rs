@@ -1,1 +1,19 @@
-//! Composition root: who is plugged into whom.
+//! Composition root: who is plugged into whom. Knows every module, holds no rules.
+//!
+//! `workshop.rs` opens a city for any command; `serve.rs` runs it, with one file for each flow: `tick.rs` (feeds →
+//! queries → layers, alerts, KPIs), `reload.rs` (saved queries), `drop_folder.rs` (files → lake), `generate.rs` (the
+//! demo's feeds → lake), `outlet.rs` (journal → hub), `duty.rs` (duty feed → desk), `board.rs` (states of the wall).
+
+mod board;
+mod drop_folder;
+mod duty;
+mod generate;
+mod outlet;
+mod reload;
+mod serve;
+mod tick;
+mod workshop;
+
+pub use generate::Demo;
+pub use serve::{ServeOptions, serve};
+pub use workshop::{Workshop, WorkshopOptions, problems_of};

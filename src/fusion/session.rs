@@ -99,7 +99,7 @@ impl Catalog {
     }
 
     /// Every `schema.table` and query name that SQL can read.
-    pub(super) fn names(&self) -> Vec<String> {
+    pub fn names(&self) -> Vec<String> {
         let Some(catalog) = self.context.catalog("city") else { return Vec::new() };
         let mut names = Vec::new();
         for schema in catalog.schema_names() {

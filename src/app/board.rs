@@ -1,0 +1,192 @@
+//! The small states of the wall: KPIs, the feeds' health, notices. Collected here, published when they change.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::{Array, AsArray};
+use arrow::compute::{cast, concat_batches};
+use arrow::datatypes::{DataType, Float64Type, TimestampMicrosecondType};
+use serde_json::{Value, json};
+
+use crate::fusion::{Change, Kind, QuerySet};
+use crate::hub::{Hub, StateChannel};
+use crate::ingest::Lander;
+use crate::model::{Micros, Problem};
+
+/// Points of a series that a screen gets.
+const SERIES_POINTS: usize = 240;
+
+/// What the wall says beside its map.
+#[derive(Debug)]
+pub(super) struct Board {
+    hub: Arc<Hub>,
+    synthetic: bool,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    kpis: BTreeMap<String, Value>,
+    load_problems: Vec<Problem>,
+    run_problems: BTreeMap<String, Problem>,
+    layers: Vec<Value>,
+    as_of: BTreeMap<String, i64>,
+}
+
+impl Board {
+    pub(super) fn new(hub: Arc<Hub>, synthetic: bool) -> Self {
+        Self { hub, synthetic, inner: Mutex::default() }
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Inner) -> T) -> T {
+        work(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes the newest value of a KPI.
+    pub(super) fn kpi(&self, change: &Change) {
+        let query = &change.query;
+        let (unit, format) = query.unit_and_format();
+        let (value, series) = points(change);
+        let kpi = json!({
+            "name": query.name.as_str(),
+            "title": { "en": query.title().en, "zh": query.title().zh },
+            "unit": unit,
+            "format": format,
+            "value": value,
+            "series": series,
+            "as_of_us": change.at.0,
+        });
+        self.with(|inner| inner.kpis.insert(query.name.to_string(), kpi));
+    }
+
+    /// Tells the screens all KPIs.
+    pub(super) fn publish_kpis(&self, at: Micros) {
+        let kpis: Vec<Value> = self.with(|inner| inner.kpis.values().cloned().collect());
+        self.hub.publish_state(StateChannel::Kpis, &json!({ "kpis": kpis }), at);
+    }
+
+    /// Takes the queries as they were loaded.
+    pub(super) fn loaded(&self, queries: &QuerySet, problems: Vec<Problem>, at: Micros) {
+        let layers: Vec<Value> = queries.ordered().iter().filter(|q| q.kind() == Kind::Layer).map(|q| layer(q)).collect();
+        let names: Vec<String> = queries.ordered().iter().map(|query| query.name.to_string()).collect();
+        self.with(|inner| {
+            inner.layers = layers;
+            inner.load_problems = problems;
+            inner.run_problems.clear();
+            inner.kpis.retain(|name, _| names.contains(name));
+        });
+        self.publish_sys(at);
+        self.publish_kpis(at);
+    }
+
+    /// Takes how a query's refresh went; true where the notices changed.
+    pub(super) fn refreshed(&self, query: &str, at: Micros, problem: Option<Problem>) {
+        let changed = self.with(|inner| {
+            inner.as_of.insert(query.to_owned(), at.0);
+            match problem {
+                Some(problem) => inner.run_problems.insert(query.to_owned(), problem.clone()) != Some(problem),
+                None => inner.run_problems.remove(query).is_some(),
+            }
+        });
+        if changed {
+            self.publish_sys(at);
+        }
+    }
+
+    fn publish_sys(&self, at: Micros) {
+        let body = self.with(|inner| {
+            let problems = inner.load_problems.iter().chain(inner.run_problems.values());
+            let notices: Vec<Value> = problems.map(notice).collect();
+            let layers: Vec<Value> = inner
+                .layers
+                .iter()
+                .map(|layer| {
+                    let mut layer = layer.clone();
+                    let name = layer["name"].as_str().unwrap_or_default().to_owned();
+                    layer["as_of_us"] = json!(inner.as_of.get(&name));
+                    layer["error"] = json!(inner.run_problems.get(&name).map(ToString::to_string));
+                    layer
+                })
+                .collect();
+            json!({ "notices": notices, "synthetic": self.synthetic, "open": true, "layers": layers })
+        });
+        self.hub.publish_state(StateChannel::Sys, &body, at);
+    }
+
+    /// Tells the screens the health of every feed.
+    pub(super) fn publish_feeds(&self, lander: &Lander, at: Micros) {
+        let feeds: Vec<Value> = lander
+            .feeds()
+            .iter()
+            .map(|(name, feed)| {
+                let state = feed.table.state();
+                let fresh = feed.contract.freshness_s;
+                let stale = match (fresh, state.landed_at) {
+                    (Some(fresh), Some(landed)) => at.0 - landed > fresh.saturating_mul(1_000_000),
+                    (_, None) => true,
+                    (None, Some(_)) => false,
+                };
+                json!({
+                    "feed": name.to_string(),
+                    "department": name.department(),
+                    "title": { "en": feed.contract.title.en, "zh": feed.contract.title.zh },
+                    "rows": state.rows,
+                    "quarantined": feed.quarantine.state().rows,
+                    "last_event_us": state.newest_event,
+                    "last_landed_us": state.landed_at,
+                    "fresh_s": fresh,
+                    "stale": stale,
+                })
+            })
+            .collect();
+        self.hub.publish_state(StateChannel::Feeds, &json!({ "feeds": feeds }), at);
+    }
+}
+
+fn notice(problem: &Problem) -> Value {
+    let text = match &problem.help {
+        Some(help) => format!("{} ({help})", problem.message),
+        None => problem.message.clone(),
+    };
+    json!({ "code": problem.code, "level": "error", "text": { "en": text, "zh": text }, "at": problem.place() })
+}
+
+fn layer(query: &crate::fusion::Query) -> Value {
+    let columns: Vec<Value> = query
+        .columns()
+        .iter()
+        .map(|(name, show)| {
+            json!({
+                "name": name,
+                "title": { "en": show.title.en, "zh": show.title.zh },
+                "unit": show.unit,
+                "range": show.range,
+            })
+        })
+        .collect();
+    json!({
+        "name": query.name.as_str(),
+        "title": { "en": query.title().en, "zh": query.title().zh },
+        "resolution": query.resolution().map(u8::from),
+        "columns": columns,
+    })
+}
+
+/// The KPI's value, and its series where it has times.
+fn points(change: &Change) -> (Option<f64>, Option<Vec<Value>>) {
+    let Ok(rows) = concat_batches(&change.schema, &change.rows) else { return (None, None) };
+    let values = rows.column_by_name("value").and_then(|column| cast(column, &DataType::Float64).ok());
+    let Some(values) = values else { return (None, None) };
+    let values = values.as_primitive::<Float64Type>();
+    let value_at = |row: usize| (values.is_valid(row) && values.value(row).is_finite()).then(|| values.value(row));
+    let newest = (0..values.len()).rev().find_map(value_at);
+    let times = rows
+        .column_by_name("t")
+        .and_then(|column| cast(column, &DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None)).ok());
+    let series = times.map(|times| {
+        let times = times.as_primitive::<TimestampMicrosecondType>();
+        let first = values.len().saturating_sub(SERIES_POINTS);
+        (first..values.len()).filter(|&row| times.is_valid(row)).map(|row| json!([times.value(row), value_at(row)])).collect()
+    });
+    (newest, series)
+}

@@ -1,0 +1,182 @@
+//! Runs a city until it is told to stop: opens it, starts every flow, serves, and shuts down in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::board::Board;
+use super::drop_folder::DropFolder;
+use super::duty::{DutyWatch, land_first};
+use super::generate::{Demo, Feeder};
+use super::outlet::{self, DeskLog};
+use super::tick::Sinks;
+use super::{Workshop, WorkshopOptions, reload};
+use crate::fusion::{Engine, Tick};
+use crate::hub::{Hub, HubConfig};
+use crate::journal::{Channel, Desk, DeskConfig};
+use crate::server::{self, ServerState};
+
+/// Records between the journal and the hub.
+const OUTLET_QUEUE: usize = 64;
+/// How often the drop folder and other processes' commits are looked for.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What to serve, and where.
+#[derive(Debug, Clone)]
+pub struct ServeOptions {
+    /// Which city.
+    pub workshop: WorkshopOptions,
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Make the city's data, too.
+    pub demo: Option<Demo>,
+    /// Where metrics are read from.
+    pub metrics: PrometheusHandle,
+}
+
+/// Serves until `shutdown`. `started` is told the address as soon as it is taken. Queries run on `fusion`.
+///
+/// # Errors
+/// What keeps the city from starting.
+pub async fn serve(
+    options: ServeOptions,
+    fusion: Handle,
+    shutdown: CancellationToken,
+    started: impl FnOnce(SocketAddr) + Send,
+) -> Result<()> {
+    let listener = TcpListener::bind(options.listen).await.with_context(|| format!("listening on {}", options.listen))?;
+    let workshop = Arc::new(Workshop::open(&options.workshop).await?);
+    let (outlet, records) = mpsc::channel(OUTLET_QUEUE);
+    let journal = DeskConfig::at(workshop.data.join("journal"));
+    let opened_at = workshop.clock.now();
+    let (desk, writer) = tokio::task::spawn_blocking(move || Desk::open(journal, opened_at, outlet)).await??;
+    let log = |channel| DeskLog::new(desk.clone(), channel, Handle::current());
+    let hub = Arc::new(Hub::new(HubConfig::default(), log(Channel::Alerts), log(Channel::Orders)));
+    let board = Arc::new(Board::new(Arc::clone(&hub), workshop.settings.synthetic));
+    let engine = Arc::new(Engine::new(workshop.catalog.clone()));
+    let ready = Arc::new(AtomicBool::new(false));
+    let state = ServerState::new(&workshop, desk.clone(), Arc::clone(&hub), Arc::clone(&ready), options.metrics, shutdown.clone())?;
+    started(listener.local_addr()?);
+
+    let mut flows = JoinSet::new();
+    let written = tokio::spawn(writer.run());
+    let told = tokio::spawn(outlet::run(Arc::clone(&hub), records));
+    let sinks = Sinks { hub, desk: desk.clone(), board: Arc::clone(&board) };
+    let weaving = Weaving { workshop: Arc::clone(&workshop), engine, sinks, board, ready, shutdown: shutdown.clone() };
+    flows.spawn_on(weave(weaving, options.demo), &fusion);
+    flows.spawn(look(Arc::clone(&workshop), shutdown.clone()));
+
+    let served = axum::serve(listener, server::router(state)).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let served = tokio::select! {
+        served = async { served.await } => served.context("serving"),
+        Some(ended) = flows.join_next(), if !shutdown.is_cancelled() => match ended {
+            Ok(Err(error)) => Err(error),
+            Err(error) => Err(error.into()),
+            Ok(Ok(())) => Ok(()),
+        },
+    };
+    shutdown.cancel();
+    while let Some(ended) = flows.join_next().await {
+        ended??;
+    }
+    desk.shut().await;
+    written.await?;
+    told.await?;
+    served
+}
+
+/// What the weaving needs.
+struct Weaving {
+    workshop: Arc<Workshop>,
+    engine: Arc<Engine>,
+    sinks: Sinks,
+    board: Arc<Board>,
+    ready: Arc<AtomicBool>,
+    shutdown: CancellationToken,
+}
+
+/// Keeps results up to date: ticks, reloads, and the demo's data where it is asked for.
+async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
+    let Weaving { workshop, engine, sinks, board, ready, shutdown } = weaving;
+    land_first(&workshop).await?;
+    let mut duty = DutyWatch::new(&workshop);
+    duty.follow(&workshop, &sinks.desk, workshop.clock.now()).await?;
+    let (mut saved, _watcher) = reload::watch(&workshop.settings.root.join("queries"))?;
+    load(&workshop, &engine, &board).await?;
+    let mut feeding = JoinSet::new();
+    if let Some(demo) = demo {
+        let now = workshop.clock.now();
+        let mut feeder = Feeder::new(demo, workshop.settings.seed, Arc::clone(&workshop.lander), now);
+        feeder.history(demo.history_min).await;
+        feeding.spawn(feeder.run(Arc::clone(&workshop.clock), shutdown.clone()));
+    }
+    let mut ticks = tokio::time::interval(workshop.settings.wall.refresh);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            changed = saved.changed() => {
+                changed.context("watching the queries folder")?;
+                load(&workshop, &engine, &board).await?;
+            }
+            _ = ticks.tick() => {
+                let now = workshop.clock.now();
+                if let Err(error) = duty.follow(&workshop, &sinks.desk, now).await {
+                    tracing::error!("{error:#}");
+                }
+                sinks.tick(&engine, Tick::Moved, now).await;
+                sinks.desk.lapse(now).await?;
+                board.publish_feeds(&workshop.lander, now);
+                ready.store(true, Ordering::Release);
+            }
+        }
+    }
+    while let Some(ended) = feeding.join_next().await {
+        ended?;
+    }
+    Ok(())
+}
+
+/// Loads the queries and tells what is wrong with them.
+async fn load(workshop: &Workshop, engine: &Engine, board: &Board) -> Result<()> {
+    let now = workshop.clock.now();
+    let problems = engine.load(&workshop.query_files()?, now).await;
+    for problem in &problems {
+        tracing::warn!("{problem}");
+    }
+    let queries = engine.queries().await;
+    tracing::info!(queries = queries.ordered().len(), problems = problems.len(), "queries loaded");
+    board.loaded(&queries, problems, now);
+    Ok(())
+}
+
+/// Looks for dropped files and for commits of other processes.
+async fn look(workshop: Arc<Workshop>, shutdown: CancellationToken) -> Result<()> {
+    let root = workshop.settings.drop.clone().unwrap_or_else(|| workshop.data.join("drop"));
+    let mut folder = DropFolder::open(root, &workshop.lander)?;
+    let mut looks = tokio::time::interval(LOOK);
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            _ = looks.tick() => {}
+        }
+        folder.look(&workshop.lander).await;
+        for feed in workshop.lander.feeds().values() {
+            for table in [&feed.table, &feed.quarantine] {
+                if let Err(error) = table.catch_up().await {
+                    tracing::warn!(table.name = %table.name(), %error, "could not read the log");
+                }
+            }
+        }
+    }
+}

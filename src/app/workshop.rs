@@ -1,0 +1,121 @@
+//! A city opened for work: its settings, contracts, areas, lake and SQL. Every command begins here.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+
+use crate::config::{self, Settings};
+use crate::contract::Contract;
+use crate::fusion::{Catalog, Query, QueryFile, QuerySet, SessionConfig};
+use crate::ingest::Lander;
+use crate::lake::Lake;
+use crate::model::{Clock, Problem, SystemClock};
+use crate::place::Areas;
+
+/// Which city, and where its data is.
+#[derive(Debug, Clone)]
+pub struct WorkshopOptions {
+    /// The city folder.
+    pub city: PathBuf,
+    /// Lake and state.
+    pub data: PathBuf,
+    /// A boundary file other than the settings'.
+    pub areas: Option<PathBuf>,
+    /// Whether SQL may read local files.
+    pub local_files: bool,
+}
+
+/// An opened city.
+#[derive(Debug)]
+pub struct Workshop {
+    /// Its settings.
+    pub settings: Settings,
+    /// Its contracts.
+    pub contracts: Vec<Arc<Contract>>,
+    /// Its areas.
+    pub areas: Arc<Areas>,
+    /// Where files land.
+    pub lander: Arc<Lander>,
+    /// What SQL can name: feeds, quarantine, areas; no queries yet.
+    pub catalog: Catalog,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// The data folder.
+    pub data: PathBuf,
+}
+
+impl Workshop {
+    /// Opens the city; contracts that are broken stop it, queries do not concern it.
+    ///
+    /// # Errors
+    /// What is wrong with the folder or the lake.
+    pub async fn open(options: &WorkshopOptions) -> Result<Self> {
+        let settings = Settings::read(&options.city, options.areas.as_deref()).map_err(|problem| anyhow!("{problem}"))?;
+        let (contracts, problems) = config::contracts(&options.city);
+        if !problems.is_empty() {
+            bail!("{}", lines(&problems));
+        }
+        let areas = Arc::new(config::read_areas(&settings.areas).map_err(|problem| anyhow!("{problem}"))?);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let lake = Lake::open(&options.data)?;
+        let lander =
+            Lander::open(&lake, &contracts, Arc::clone(&areas), Arc::clone(&clock), settings.limits.upload).await?;
+        let catalog = catalog(&settings, &lander, &areas, options.local_files).context("setting up SQL")?;
+        let lander = Arc::new(lander);
+        Ok(Self { settings, contracts, areas, lander, catalog, clock, data: options.data.clone() })
+    }
+
+    /// The files below the city's `queries/`.
+    ///
+    /// # Errors
+    /// Where the folder cannot be read.
+    pub fn query_files(&self) -> Result<Vec<QueryFile>> {
+        query_files(&self.settings.root)
+    }
+
+    /// The queries in their order, all of them sound.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn queries(&self) -> Result<QuerySet> {
+        let mut problems = Vec::new();
+        let mut queries = Vec::new();
+        for file in self.query_files()? {
+            match Query::parse(&file.file, &file.text) {
+                Ok(query) => queries.push(query),
+                Err(found) => problems.extend(found),
+            }
+        }
+        let (set, found) = QuerySet::order(queries, &self.catalog.names());
+        problems.extend(found);
+        if problems.is_empty() { Ok(set) } else { bail!("{}", lines(&problems)) }
+    }
+}
+
+fn query_files(root: &Path) -> Result<Vec<QueryFile>> {
+    let folder = root.join("queries");
+    QueryFile::read_all(&folder, "queries").with_context(|| format!("reading {}", folder.display()))
+}
+
+fn catalog(settings: &Settings, lander: &Lander, areas: &Areas, local_files: bool) -> Result<Catalog> {
+    let mut catalog = Catalog::new(SessionConfig {
+        threads: settings.limits.query_threads,
+        memory: settings.limits.query_memory,
+        local_files,
+    })?;
+    for (name, feed) in lander.feeds() {
+        catalog.add_feed(name, &feed.table, &feed.quarantine)?;
+    }
+    catalog.add_rows("ref", "areas", Areas::table_schema(), vec![areas.to_record_batch()?])?;
+    Ok(catalog)
+}
+
+/// Problems, a line each.
+pub fn problems_of(problems: &[Problem]) -> String {
+    lines(problems)
+}
+
+fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
