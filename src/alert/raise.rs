@@ -27,7 +27,8 @@ pub struct Rule {
 
 impl Rule {
     /// What holds where nobody says otherwise: detail every 10 s, cleared at once, 10,000 open.
-    pub const PLAIN: Self = Self { detail_every_s: 10, clear_after: ClearAfter::Refreshes(0), max_open: 10_000 };
+    pub const PLAIN: Self =
+        Self { detail_every_s: 10, clear_after: ClearAfter::Refreshes(0), max_open: 10_000 };
 }
 
 /// The rule of every query.
@@ -94,7 +95,13 @@ pub fn raise(open: &OpenAlerts, absences: &Absences, refresh: Refresh) -> Verdic
         } else {
             raised += 1;
             let id = AlertId(format!("al-{}", open.raised() + raised as u64));
-            verdict.events.push(AlertEvent::Raised(Alert { id, condition: row, raised: now, updated: now, cleared: None }));
+            verdict.events.push(AlertEvent::Raised(Alert {
+                id,
+                condition: row,
+                raised: now,
+                updated: now,
+                cleared: None,
+            }));
         }
     }
     for alert in open.of_query(&query).filter(|alert| !seen.contains(&alert.condition.key)) {
@@ -115,7 +122,9 @@ pub fn lapse(open: &OpenAlerts, absences: &Absences, now: Micros) -> Verdict {
     let mut verdict = Verdict::default();
     for (id, absence) in absences {
         match open.alert(id) {
-            Some(alert) if absence.until.is_some_and(|until| until <= now) => verdict.events.push(cleared(alert, now)),
+            Some(alert) if absence.until.is_some_and(|until| until <= now) => {
+                verdict.events.push(cleared(alert, now))
+            }
             Some(_) => {
                 verdict.absences.insert(id.clone(), *absence);
             }

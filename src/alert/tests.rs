@@ -81,7 +81,10 @@ fn a_change_of_severity_is_told_at_once_and_of_detail_at_most_every_ten_seconds(
     assert_eq!(words(&town.refresh(10, vec![with_detail("a", 2.0)])), [("updated", "al-1")]);
     let worse = Condition { severity: Severity::Severe, ..with_detail("a", 3.0) };
     assert_eq!(words(&town.refresh(11, vec![worse.clone()])), [("updated", "al-1")]);
-    assert_eq!(town.0.iter().next().unwrap().condition, Condition { query: "smog".parse().unwrap(), ..worse });
+    assert_eq!(
+        town.0.iter().next().unwrap().condition,
+        Condition { query: "smog".parse().unwrap(), ..worse }
+    );
 }
 
 #[test]
@@ -97,7 +100,8 @@ fn a_condition_in_a_cell_stands_at_its_centre_and_off_the_globe_nowhere() {
     let cell: Cell = LngLat { lng: 120.86, lat: 32.01 }.cell(Resolution::Nine).unwrap();
     let placed = Condition { cell: Some(cell), ..row("a", Severity::Minor) }.bounded();
     assert_eq!(placed.place.unwrap().cell(Resolution::Nine), Some(cell));
-    let off = Condition { place: Some(LngLat { lng: f64::NAN, lat: 0.0 }), ..row("a", Severity::Minor) }.bounded();
+    let off =
+        Condition { place: Some(LngLat { lng: f64::NAN, lat: 0.0 }), ..row("a", Severity::Minor) }.bounded();
     assert_eq!(off.place, None);
 }
 
@@ -108,7 +112,10 @@ fn texts_and_detail_are_clipped_to_their_bounds() {
     wide.title_zh.clone_from(&long);
     wide.detail = (0..500).map(|i| (format!("c{i}"), DetailValue::Text(long.clone()))).collect();
     let bounded = wide.bounded();
-    assert_eq!((bounded.key.chars().count(), bounded.title_zh.chars().count(), bounded.detail.len()), (200, 400, 64));
+    assert_eq!(
+        (bounded.key.chars().count(), bounded.title_zh.chars().count(), bounded.detail.len()),
+        (200, 400, 64)
+    );
     assert!(bounded.detail.values().all(|v| matches!(v, DetailValue::Text(t) if t.chars().count() == 1000)));
 }
 

@@ -14,7 +14,9 @@ const NOTE_CHARS: usize = 2000;
 pub fn decide(order: Option<&Order>, command: &Command, now: Micros) -> Result<Vec<OrderEvent>, Refusal> {
     match (order, command) {
         (None, Command::Dispatch(task)) => Ok(vec![OrderEvent::Dispatched(Box::new(dispatched(task, now)))]),
-        (Some(order), Command::Dispatch(task)) if order.id == task.id && order.alert == task.alert => Ok(Vec::new()),
+        (Some(order), Command::Dispatch(task)) if order.id == task.id && order.alert == task.alert => {
+            Ok(Vec::new())
+        }
         (Some(order), Command::Dispatch(_)) => Err(Refusal::AlreadyDispatched(order.id.clone())),
         (None, _) => Err(Refusal::UnknownOrder),
         (Some(order), Command::Accept { by, note }) => accept(order, &mark(order, by, note.as_deref(), now)?),
@@ -33,8 +35,12 @@ pub fn evolve(order: Option<Order>, event: &OrderEvent) -> Option<Order> {
     };
     let state = match (order.state, event) {
         (State::Dispatched, OrderEvent::Accepted(mark)) => State::Accepted(mark.clone()),
-        (State::Dispatched, OrderEvent::Cancelled { at, reason }) => State::Cancelled { at: *at, reason: *reason },
-        (State::Accepted(accepted), OrderEvent::Closed(closed)) => State::Closed { accepted, closed: closed.clone() },
+        (State::Dispatched, OrderEvent::Cancelled { at, reason }) => {
+            State::Cancelled { at: *at, reason: *reason }
+        }
+        (State::Accepted(accepted), OrderEvent::Closed(closed)) => {
+            State::Closed { accepted, closed: closed.clone() }
+        }
         (state, _) => state,
     };
     Some(Order { state, ..order })
@@ -49,7 +55,9 @@ fn dispatched(task: &Task, now: Micros) -> Order {
 fn accept(order: &Order, mark: &Mark) -> Result<Vec<OrderEvent>, Refusal> {
     match &order.state {
         State::Dispatched => Ok(vec![OrderEvent::Accepted(mark.clone())]),
-        State::Accepted(before) | State::Closed { accepted: before, .. } if repeats(before, mark) => Ok(Vec::new()),
+        State::Accepted(before) | State::Closed { accepted: before, .. } if repeats(before, mark) => {
+            Ok(Vec::new())
+        }
         State::Accepted(before) => Err(already_accepted(before)),
         State::Closed { closed, .. } => Err(already_closed(closed)),
         State::Cancelled { at, reason } => Err(Refusal::Cancelled { at: *at, reason: *reason }),

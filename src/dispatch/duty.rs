@@ -41,7 +41,9 @@ pub enum DutyFlaw {
         row: usize,
     },
     /// The area is no beginning of a code.
-    #[error("duty list row {row}: `{area}` is no beginning of an area code; use at most 15 digits, empty for everywhere")]
+    #[error(
+        "duty list row {row}: `{area}` is no beginning of an area code; use at most 15 digits, empty for everywhere"
+    )]
     NotAnArea {
         /// The row, from 1.
         row: usize,
@@ -49,7 +51,9 @@ pub enum DutyFlaw {
         area: String,
     },
     /// Another row answers for the same.
-    #[error("duty list row {row}: `{category}` in `{area}` is given to a unit by an earlier row; keep one of them")]
+    #[error(
+        "duty list row {row}: `{category}` in `{area}` is given to a unit by an earlier row; keep one of them"
+    )]
     Repeated {
         /// The row, from 1.
         row: usize,
@@ -92,16 +96,21 @@ impl DutyList {
     /// # Errors
     /// [`Refusal::NobodyOnDuty`] where no row covers it.
     pub fn lead(&self, category: &str, area: Option<&AreaCode>) -> Result<&Duty, Refusal> {
-        [category, EVERY_CATEGORY].into_iter().find_map(|name| self.most_specific(name, area)).ok_or_else(|| {
-            Refusal::NobodyOnDuty { category: category.to_owned(), area: area.cloned() }
-        })
+        [category, EVERY_CATEGORY]
+            .into_iter()
+            .find_map(|name| self.most_specific(name, area))
+            .ok_or_else(|| Refusal::NobodyOnDuty { category: category.to_owned(), area: area.cloned() })
     }
 
     fn most_specific(&self, category: &str, area: Option<&AreaCode>) -> Option<&Duty> {
         let areas = self.0.get(category)?;
         match area.map(AreaCode::as_str) {
             Some(code) => (0..=code.len()).rev().find_map(|digits| areas.get(code.get(..digits)?)),
-            None => areas.iter().filter(|(prefix, _)| prefix.len() <= CITY_DIGITS).max_by_key(|(p, _)| p.len()).map(|(_, d)| d),
+            None => areas
+                .iter()
+                .filter(|(prefix, _)| prefix.len() <= CITY_DIGITS)
+                .max_by_key(|(p, _)| p.len())
+                .map(|(_, d)| d),
         }
     }
 

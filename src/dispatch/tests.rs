@@ -71,7 +71,10 @@ fn what_does_not_fit_is_refused_with_its_code() {
     assert_eq!(refused(&[sent.clone(), close("li", None)]), "NOT_ACCEPTED");
     assert_eq!(refused(&[sent.clone(), accept("li"), accept("wang")]), "ALREADY_ACCEPTED");
     assert_eq!(refused(&[sent.clone(), accept("li"), cleared.clone()]), "ALREADY_ACCEPTED");
-    assert_eq!(refused(&[sent.clone(), accept("li"), close("li", None), close("wang", None)]), "ALREADY_CLOSED");
+    assert_eq!(
+        refused(&[sent.clone(), accept("li"), close("li", None), close("wang", None)]),
+        "ALREADY_CLOSED"
+    );
     assert_eq!(refused(&[sent.clone(), cleared, accept("li")]), "CANCELLED");
     assert_eq!(refused(&[sent.clone(), accept("  ")]), "NO_ACTOR");
     assert_eq!(refused(&[sent, accept(&"x".repeat(101))]), "TOO_LONG");
@@ -138,7 +141,10 @@ fn a_bad_row_of_the_duty_list_is_named_and_the_others_stand() {
     assert_eq!(list.lead("a", None).unwrap().unit.as_str(), "u");
     let text: Vec<_> = flaws.iter().map(ToString::to_string).collect();
     assert!(text[0].starts_with("duty list row 2: `a` in ``"), "{text:?}");
-    assert!(text[1].starts_with("duty list row 3: `32x`") && text[2].starts_with("duty list row 4"), "{text:?}");
+    assert!(
+        text[1].starts_with("duty list row 3: `32x`") && text[2].starts_with("duty list row 4"),
+        "{text:?}"
+    );
 }
 
 fn any_command() -> impl Strategy<Value = Command> {
@@ -146,7 +152,8 @@ fn any_command() -> impl Strategy<Value = Command> {
     let note = prop::option::of(prop::sample::select(vec!["done", "not yet"]));
     prop_oneof![
         prop::sample::select(vec!["or-1", "or-2"]).prop_map(|id| Command::Dispatch(task(id))),
-        (by.clone(), note.clone()).prop_map(|(by, note)| Command::Accept { by: by.into(), note: note.map(Into::into) }),
+        (by.clone(), note.clone())
+            .prop_map(|(by, note)| Command::Accept { by: by.into(), note: note.map(Into::into) }),
         (by, note).prop_map(|(by, note)| Command::Close { by: by.into(), note: note.map(Into::into) }),
         Just(Command::Cancel(CancelReason::ConditionCleared)),
     ]
@@ -157,7 +164,9 @@ fn may_follow(before: Option<OrderKind>, next: Option<OrderKind>) -> bool {
     before == next
         || matches!(
             (before, next),
-            (None, Some(Dispatched)) | (Some(Dispatched), Some(Accepted | Cancelled)) | (Some(Accepted), Some(Closed))
+            (None, Some(Dispatched))
+                | (Some(Dispatched), Some(Accepted | Cancelled))
+                | (Some(Accepted), Some(Closed))
         )
 }
 

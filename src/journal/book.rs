@@ -97,7 +97,8 @@ impl Book {
 
     /// The open orders by deadline, then those that ended, newest first.
     pub fn order_views(&self) -> Vec<OrderView> {
-        let mut open: Vec<_> = self.orders.values().filter(|o| o.kind().is_open()).map(OrderView::from).collect();
+        let mut open: Vec<_> =
+            self.orders.values().filter(|o| o.kind().is_open()).map(OrderView::from).collect();
         open.sort_by(|a, b| (a.due, a.dispatched, &a.id).cmp(&(b.due, b.dispatched, &b.id)));
         open.extend(self.ended.iter().rev().filter_map(|id| self.orders.get(id)).map(OrderView::from));
         open

@@ -43,7 +43,8 @@ pub(super) fn forge(seq: u64, at_us: i64, prev: Digest, event: &str) -> (String,
     let hash = Digest(hasher.finalize().into());
     let mut line = String::with_capacity(event.len() + 224);
     // Writing to a String cannot fail.
-    let _ = writeln!(line, r#"{{"seq":{seq},"at_us":{at_us},"prev":"{prev}","hash":"{hash}","event":{event}}}"#);
+    let _ =
+        writeln!(line, r#"{{"seq":{seq},"at_us":{at_us},"prev":"{prev}","hash":"{hash}","event":{event}}}"#);
     (line, hash)
 }
 

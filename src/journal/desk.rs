@@ -97,7 +97,11 @@ impl Desk {
     ///
     /// # Errors
     /// As [`Journal::open`].
-    pub fn open(config: DeskConfig, now: Micros, outlet: mpsc::Sender<Vec<Arc<Record>>>) -> Result<(Self, Writer), Error> {
+    pub fn open(
+        config: DeskConfig,
+        now: Micros,
+        outlet: mpsc::Sender<Vec<Arc<Record>>>,
+    ) -> Result<(Self, Writer), Error> {
         let DeskConfig { journal, tail, keep_ended, rules } = config;
         let dir = Arc::from(journal.dir.as_path());
         let mut shared = Shared { book: Book::new(keep_ended), tail: VecDeque::new(), keep_tail: tail };
@@ -113,7 +117,12 @@ impl Desk {
     ///
     /// # Errors
     /// Those of the journal; nothing has happened then.
-    pub async fn settle(&self, query: QueryName, rows: Vec<Condition>, now: Micros) -> Result<Outcome, Error> {
+    pub async fn settle(
+        &self,
+        query: QueryName,
+        rows: Vec<Condition>,
+        now: Micros,
+    ) -> Result<Outcome, Error> {
         self.ask(|reply| Request::Settle { query, rows, now, reply }).await
     }
 
@@ -129,7 +138,13 @@ impl Desk {
     ///
     /// # Errors
     /// [`Error::Refused`] by the loop's rules, or those of the journal.
-    pub async fn accept(&self, order: OrderId, by: String, note: Option<String>, now: Micros) -> Result<OrderView, Error> {
+    pub async fn accept(
+        &self,
+        order: OrderId,
+        by: String,
+        note: Option<String>,
+        now: Micros,
+    ) -> Result<OrderView, Error> {
         self.command(order, Command::Accept { by, note }, now).await
     }
 
@@ -137,7 +152,13 @@ impl Desk {
     ///
     /// # Errors
     /// [`Error::Refused`] by the loop's rules, or those of the journal.
-    pub async fn close(&self, order: OrderId, by: String, note: Option<String>, now: Micros) -> Result<OrderView, Error> {
+    pub async fn close(
+        &self,
+        order: OrderId,
+        by: String,
+        note: Option<String>,
+        now: Micros,
+    ) -> Result<OrderView, Error> {
         self.command(order, Command::Close { by, note }, now).await
     }
 
@@ -219,7 +240,10 @@ impl Desk {
         self.ask(|reply| Request::Command { order, command, now, reply }).await
     }
 
-    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Request) -> Result<T, Error> {
+    async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Request,
+    ) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
         self.requests.send(request(reply)).await.map_err(|_| Error::Closed)?;
         answer.await.unwrap_or(Err(Error::Closed))

@@ -54,7 +54,11 @@ impl Journal {
     ///
     /// # Errors
     /// [`Error::Locked`], [`Error::Broken`], [`Error::Newer`] or [`Error::Io`].
-    pub fn open(config: JournalConfig, now: Micros, mut fold: impl FnMut(Record)) -> Result<(Self, Replay), Error> {
+    pub fn open(
+        config: JournalConfig,
+        now: Micros,
+        mut fold: impl FnMut(Record),
+    ) -> Result<(Self, Replay), Error> {
         std::fs::create_dir_all(&config.dir).map_err(Error::io(&config.dir))?;
         let lock = lock(&config.dir)?;
         let mut found = segments(&config.dir)?;
@@ -77,7 +81,9 @@ impl Journal {
         let Scan { good: size, tip, heads, torn_bytes, epoch, .. } = state;
         let mut journal = Self { config, path, file, size, tip, heads, poisoned: None, _lock: lock };
         if heads.journal == 0 {
-            let epoch = u32::from_be_bytes(uuid::Uuid::new_v4().as_bytes().first_chunk().copied().unwrap_or_default());
+            let epoch = u32::from_be_bytes(
+                uuid::Uuid::new_v4().as_bytes().first_chunk().copied().unwrap_or_default(),
+            );
             journal.append(vec![Event::Founded { epoch }], now)?.into_iter().for_each(&mut fold);
             return Ok((journal, Replay { records: 1, torn_bytes, epoch }));
         }
@@ -149,7 +155,8 @@ impl Journal {
 
 fn lock(dir: &Path) -> Result<File, Error> {
     let path = dir.join("lock");
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(Error::io(&path))?;
+    let file =
+        OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(Error::io(&path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::Locked { path }),
@@ -178,7 +185,13 @@ struct Scan {
 }
 
 impl Scan {
-    fn segment(&mut self, first: u64, path: &Path, newest: bool, fold: &mut impl FnMut(Record)) -> Result<(), Error> {
+    fn segment(
+        &mut self,
+        first: u64,
+        path: &Path,
+        newest: bool,
+        fold: &mut impl FnMut(Record),
+    ) -> Result<(), Error> {
         self.good = 0;
         if first != self.heads.journal + 1 {
             let why = Breakage::Sequence { expected: self.heads.journal + 1, found: first };

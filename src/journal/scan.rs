@@ -23,7 +23,8 @@ pub(super) fn segments(dir: &Path) -> Result<Vec<(u64, PathBuf)>, Error> {
         let entry = entry.map_err(Error::io(dir))?;
         let name = entry.file_name();
         let digits = name.to_str().and_then(|name| name.strip_prefix("journal-")?.strip_suffix(".ndjson"));
-        if let Some(first) = digits.filter(|digits| digits.len() == 20).and_then(|digits| digits.parse().ok()) {
+        if let Some(first) = digits.filter(|digits| digits.len() == 20).and_then(|digits| digits.parse().ok())
+        {
             found.push((first, entry.path()));
         }
     }
@@ -84,7 +85,12 @@ impl Lines {
 
 /// At most `limit` records after `since` and not beyond `head`, from the segments; none where the segments no
 /// longer reach back so far.
-pub(super) fn read_since(dir: &Path, since: u64, head: u64, limit: usize) -> Result<Option<Vec<Arc<Record>>>, Error> {
+pub(super) fn read_since(
+    dir: &Path,
+    since: u64,
+    head: u64,
+    limit: usize,
+) -> Result<Option<Vec<Arc<Record>>>, Error> {
     let all = segments(dir)?;
     let Some(start) = all.iter().rposition(|(first, _)| *first <= since + 1) else { return Ok(None) };
     let mut records = Vec::new();

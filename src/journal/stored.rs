@@ -104,10 +104,13 @@ struct MarkBody {
 pub(super) fn write(event: &Event, previous: u64, left: u32) -> Result<String, serde_json::Error> {
     let (kind, body) = match event {
         Event::Founded { epoch } => ("founded".to_owned(), to_raw_value(&Founding { epoch: *epoch })?),
-        Event::Alert { event, order } => {
-            (format!("alert_{}", event.kind().as_str()), to_raw_value(&alert_body(event.alert(), order.as_ref())?)?)
+        Event::Alert { event, order } => (
+            format!("alert_{}", event.kind().as_str()),
+            to_raw_value(&alert_body(event.alert(), order.as_ref())?)?,
+        ),
+        Event::Order { kind, order } => {
+            (format!("order_{}", kind.as_str()), to_raw_value(&order_body(order)?)?)
         }
-        Event::Order { kind, order } => (format!("order_{}", kind.as_str()), to_raw_value(&order_body(order)?)?),
     };
     serde_json::to_string(&Form { v: FORM, kind, pq: previous, left, body })
 }
@@ -125,7 +128,9 @@ pub(super) fn read(text: &str) -> Result<Envelope, Unreadable> {
     let form: Form = serde_json::from_str(text).map_err(unreadable)?;
     let body = form.body.get();
     let event = match form.kind.as_str() {
-        "founded" => Event::Founded { epoch: serde_json::from_str::<Founding>(body).map_err(unreadable)?.epoch },
+        "founded" => {
+            Event::Founded { epoch: serde_json::from_str::<Founding>(body).map_err(unreadable)?.epoch }
+        }
         "alert_raised" => alert_event(AlertKind::Raised, body)?,
         "alert_updated" => alert_event(AlertKind::Updated, body)?,
         "alert_cleared" => alert_event(AlertKind::Cleared, body)?,
@@ -268,7 +273,9 @@ fn order_event(kind: OrderKind, body: &str) -> Result<Event, Unreadable> {
     let state = match (body.accepted, body.closed, body.cancelled_us) {
         (None, None, None) => State::Dispatched,
         (Some(accepted), None, None) => State::Accepted(mark(accepted)),
-        (Some(accepted), Some(closed), None) => State::Closed { accepted: mark(accepted), closed: mark(closed) },
+        (Some(accepted), Some(closed), None) => {
+            State::Closed { accepted: mark(accepted), closed: mark(closed) }
+        }
         (None, None, Some(at)) => State::Cancelled { at: Micros(at), reason: CancelReason::ConditionCleared },
         _ => return Err(Unreadable::Event(format!("order {} is in no state that there is", body.id))),
     };

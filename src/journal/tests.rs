@@ -112,7 +112,8 @@ async fn an_alert_is_raised_ordered_accepted_cleared_and_closed() {
     let dir = TempDir::new().unwrap();
     let (desk, mut outlet) = open(config(dir.path()));
     desk.set_duty_list(duties(), at(1)).await.unwrap();
-    let outcome = desk.settle(query(), vec![row("a", 1.0), row("b", 1.0), row("a", 2.0)], at(2)).await.unwrap();
+    let outcome =
+        desk.settle(query(), vec![row("a", 1.0), row("b", 1.0), row("a", 2.0)], at(2)).await.unwrap();
     assert_eq!(outcome, Outcome { raised: 2, ordered: 2, duplicates: 1, ..Outcome::default() });
     let order = desk.accept(OrderId("or-1".into()), "li".into(), None, at(3)).await.unwrap();
     assert_eq!((order.state, order.by.as_deref(), order.due), (OrderKind::Accepted, Some("li"), at(602)));
@@ -120,11 +121,15 @@ async fn an_alert_is_raised_ordered_accepted_cleared_and_closed() {
     assert!(matches!(refused, Error::Refused(refusal) if refusal.code() == "ALREADY_ACCEPTED"));
     let outcome = desk.settle(query(), vec![], at(5)).await.unwrap();
     assert_eq!((outcome.cleared, outcome.cancelled), (2, 1), "the accepted order stays");
-    let states: Vec<_> = desk.orders().items.iter().map(|o| (o.id.to_string(), o.state, o.note.clone())).collect();
+    let states: Vec<_> =
+        desk.orders().items.iter().map(|o| (o.id.to_string(), o.state, o.note.clone())).collect();
     let cancelled = ("or-2".to_owned(), OrderKind::Cancelled, Some("condition cleared".to_owned()));
     assert_eq!(states, [("or-1".to_owned(), OrderKind::Accepted, None), cancelled]);
     desk.close(OrderId("or-1".into()), "li".into(), Some("done".into()), at(6)).await.unwrap();
     assert!(desk.alerts().items.is_empty());
+    // What a kill at this instant would leave behind: the folder as it is, nothing closed.
+    let (_, killed) = reopened(copy(dir.path()).path()).unwrap();
+    assert_eq!((killed.heads(), killed.order_views()), (desk.heads(), desk.orders().items));
     let mut seqs = Vec::new();
     while let Ok(batch) = outlet.try_recv() {
         seqs.extend(batch.iter().map(|record| record.seq));
@@ -203,8 +208,9 @@ async fn a_journal_cut_anywhere_in_its_last_segment_holds_the_whole_writes_befor
     let (records, _) = reopened(dir.path()).unwrap();
     let (first, newest) = scan::segments(dir.path()).unwrap().pop().unwrap();
     let bytes = std::fs::read(&newest).unwrap();
-    // Every byte of the last records, and a sample of those before.
-    for cut in (0..bytes.len()).filter(|cut| cut + 1200 > bytes.len() || cut % 29 == 0) {
+    let last = bytes[..bytes.len() - 1].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    // Every byte of the last record, and a sample of those before.
+    for cut in (0..bytes.len()).filter(|cut| *cut >= last || cut % 97 == 0) {
         let copied = copy(dir.path());
         let path = copied.path().join(newest.file_name().unwrap());
         std::fs::write(&path, &bytes[..cut]).unwrap();
@@ -215,7 +221,9 @@ async fn a_journal_cut_anywhere_in_its_last_segment_holds_the_whole_writes_befor
         }
         let (found, _) = reopened(copied.path()).unwrap();
         assert_eq!(found, records[..whole], "cut at {cut}");
-        assert_eq!(reopened(copied.path()).unwrap().0, found, "mended");
+        if cut % 50 == 0 {
+            assert_eq!(reopened(copied.path()).unwrap().0, found, "mended");
+        }
     }
 }
 
@@ -245,7 +253,10 @@ async fn a_lost_segment_and_a_changed_last_record_are_refused() {
     lived(dir.path()).await;
     let copied = copy(dir.path());
     std::fs::remove_file(scan::segment_path(copied.path(), 1)).unwrap();
-    assert!(matches!(reopened(copied.path()), Err(Error::Broken { why: Breakage::Sequence { expected: 1, .. }, .. })));
+    assert!(matches!(
+        reopened(copied.path()),
+        Err(Error::Broken { why: Breakage::Sequence { expected: 1, .. }, .. })
+    ));
     let (_, newest) = scan::segments(dir.path()).unwrap().pop().unwrap();
     let text = std::fs::read_to_string(&newest).unwrap().replace("雾霾", "晴天");
     std::fs::write(&newest, text).unwrap();

@@ -158,7 +158,9 @@ impl Record {
     pub fn view(&self) -> Option<View> {
         match &self.event {
             Event::Founded { .. } => None,
-            Event::Alert { event, order } => Some(View::Alert(Box::new(AlertView::of(event.alert(), order.as_ref())))),
+            Event::Alert { event, order } => {
+                Some(View::Alert(Box::new(AlertView::of(event.alert(), order.as_ref()))))
+            }
             Event::Order { order, .. } => Some(View::Order(Box::new(OrderView::from(&**order)))),
         }
     }

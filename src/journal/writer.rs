@@ -6,8 +6,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::desk::Shared;
 use super::{Book, Error, Event, Journal, OrderView, Outcome, Record};
-use crate::alert::{Absences, Alert, AlertEvent, AlertKind, Condition, Refresh, Rules, Verdict, lapse, raise};
-use crate::dispatch::{CancelReason, Command, DutyList, Order, OrderEvent, OrderKind, Refusal, Task, decide, evolve};
+use crate::alert::{
+    Absences, Alert, AlertEvent, AlertKind, Condition, Refresh, Rules, Verdict, lapse, raise,
+};
+use crate::dispatch::{
+    CancelReason, Command, DutyList, Order, OrderEvent, OrderKind, Refusal, Task, decide, evolve,
+};
 use crate::model::{Micros, OrderId, QueryName};
 
 type Reply<T> = oneshot::Sender<Result<T, Error>>;
@@ -81,9 +85,15 @@ impl Writer {
         }
     }
 
-    async fn settle(&mut self, query: QueryName, rows: Vec<Condition>, now: Micros) -> Result<Outcome, Error> {
+    async fn settle(
+        &mut self,
+        query: QueryName,
+        rows: Vec<Condition>,
+        now: Micros,
+    ) -> Result<Outcome, Error> {
         let rule = self.rules.of(&query);
-        let verdict = self.look(|book, absences| raise(&book.alerts, absences, Refresh { query, rows, now, rule }));
+        let verdict =
+            self.look(|book, absences| raise(&book.alerts, absences, Refresh { query, rows, now, rule }));
         self.conclude(verdict, now).await
     }
 
@@ -167,7 +177,9 @@ impl Batch {
                 self.outcome.raised += 1;
                 let order = self.dispatch(book, duties, alert, now);
                 let id = order.as_ref().map(|order| order.id.clone());
-                orders.extend(order.map(|order| Event::Order { kind: OrderKind::Dispatched, order: Box::new(order) }));
+                orders.extend(
+                    order.map(|order| Event::Order { kind: OrderKind::Dispatched, order: Box::new(order) }),
+                );
                 id
             }
             AlertKind::Updated => {
@@ -218,7 +230,9 @@ impl Batch {
 fn step(before: Option<Order>, events: &[OrderEvent], recorded: &mut Vec<Event>) -> Option<Order> {
     events.iter().fold(before, |order, event| {
         let after = evolve(order, event);
-        recorded.extend(after.iter().map(|order| Event::Order { kind: order.kind(), order: Box::new(order.clone()) }));
+        recorded.extend(
+            after.iter().map(|order| Event::Order { kind: order.kind(), order: Box::new(order.clone()) }),
+        );
         after
     })
 }
