@@ -199,7 +199,10 @@ impl Grower {
                 .flat_map(|i| {
                     let (a, b) = (ring[i], ring[(i + 1) % ring.len()]);
                     let by = dice.between(-0.07, 0.07);
-                    let middle = (f64::midpoint(a.0, b.0) - by * (b.1 - a.1), f64::midpoint(a.1, b.1) + by * (b.0 - a.0));
+                    let middle = (
+                        f64::midpoint(a.0, b.0) - by * (b.1 - a.1),
+                        f64::midpoint(a.1, b.1) + by * (b.0 - a.0),
+                    );
                     [a, middle]
                 })
                 .collect();
@@ -229,7 +232,8 @@ impl Grower {
     fn towns(&mut self) -> Vec<Town> {
         let mut towns = Vec::new();
         for county in COUNTIES {
-            let face = self.found.iter().find(|f| f.code == county.code).map(|f| f.face.clone()).unwrap_or_default();
+            let face =
+                self.found.iter().find(|f| f.code == county.code).map(|f| f.face.clone()).unwrap_or_default();
             let mut dice = Dice::of(&[self.seed, 3, number_of(county.code)]);
             let mut faces = self.parts(face, county.towns.len(), &mut dice, true);
             faces.sort_by(|a, b| self.remoteness(a, county).total_cmp(&self.remoteness(b, county)));
@@ -270,14 +274,23 @@ impl Grower {
         let named = |sequence: usize, face: Face| {
             let code = format!("{}{community:03}{sequence:03}", town.code);
             let (en, zh) = (town.name_en, short);
-            Found::new(code, format!("{en} {community}-{sequence}"), format!("{zh}{community}-{sequence}"), face)
+            Found::new(
+                code,
+                format!("{en} {community}-{sequence}"),
+                format!("{zh}{community}-{sequence}"),
+                face,
+            )
         };
         let mut faces = self.parts(face.clone(), grids, dice, false);
         self.sort_west_to_east(&mut faces);
         // A community that was one grid until it grew: its predecessor stays, ended, under a number of its own.
         let was_one = self.redivided.len() < REDIVIDED && dice.chance(0.03);
         if was_one {
-            let ended = Found { valid_to: Some(REDIVIDED_ON), kind: Some(GridKind::Comprehensive), ..named(901, face) };
+            let ended = Found {
+                valid_to: Some(REDIVIDED_ON),
+                kind: Some(GridKind::Comprehensive),
+                ..named(901, face)
+            };
             self.redivided.push(ended);
         }
         for (i, face) in faces.into_iter().enumerate() {
@@ -310,7 +323,9 @@ impl Grower {
         let left = n / 2;
         #[expect(clippy::cast_precision_loss, reason = "at most 13,649")]
         let share = left as f64 / n as f64;
-        let Some((one, two)) = self.split(&face, share, dice, bend) else { return vec![face] };
+        let Some((one, two)) = self.split(&face, share, dice, bend) else {
+            return vec![face];
+        };
         let mut parts = self.parts(one, left, dice, bend);
         parts.extend(self.parts(two, n - left, dice, bend));
         parts
@@ -394,15 +409,24 @@ fn weight(ring: &[Point]) -> f64 {
 
 /// Cutting directions, the best first: across the longest extent, a little askew.
 fn directions(ring: &[Point], dice: &mut Dice) -> Vec<(f64, f64)> {
-    const FAN: [(f64, f64); 8] =
-        [(1.0, 0.0), (0.924, 0.383), (0.707, 0.707), (0.383, 0.924), (0.0, 1.0), (-0.383, 0.924), (-0.707, 0.707), (-0.924, 0.383)];
+    const FAN: [(f64, f64); 8] = [
+        (1.0, 0.0),
+        (0.924, 0.383),
+        (0.707, 0.707),
+        (0.383, 0.924),
+        (0.0, 1.0),
+        (-0.383, 0.924),
+        (-0.707, 0.707),
+        (-0.924, 0.383),
+    ];
     let askew = dice.between(-0.18, 0.18);
     let mut fan: Vec<(f64, (f64, f64))> = FAN
         .iter()
         .map(|&(x, y)| {
             let (x, y) = (x - askew * y, y + askew * x);
             let along = |p: &Point| f64::from(p.x) * LNG_SHRINK * x + f64::from(p.y) * y;
-            let (low, high) = ring.iter().map(along).fold((f64::MAX, f64::MIN), |(l, h), s| (l.min(s), h.max(s)));
+            let (low, high) =
+                ring.iter().map(along).fold((f64::MAX, f64::MIN), |(l, h), s| (l.min(s), h.max(s)));
             (high - low, (x * LNG_SHRINK, y))
         })
         .collect();
@@ -413,7 +437,8 @@ fn directions(ring: &[Point], dice: &mut Dice) -> Vec<(f64, f64)> {
 /// The line across `direction` that leaves `share` of the weight on its left (positive) side.
 fn balanced(ring: &[Point], (nx, ny): (f64, f64), share: f64) -> Line {
     let along = |p: &Point| f64::from(p.x) * nx + f64::from(p.y) * ny;
-    let (mut low, mut high) = ring.iter().map(along).fold((f64::MAX, f64::MIN), |(l, h), s| (l.min(s), h.max(s)));
+    let (mut low, mut high) =
+        ring.iter().map(along).fold((f64::MAX, f64::MIN), |(l, h), s| (l.min(s), h.max(s)));
     let mut line = Line { nx, ny, at: f64::midpoint(low, high) };
     for _ in 0..22 {
         line.at = f64::midpoint(low, high);
@@ -435,7 +460,8 @@ fn clipped_weight(ring: &[Point], line: Line, sign: f64) -> f64 {
         }
         if (side_a >= 0.0) != (side_b >= 0.0) {
             let t = side_a / (side_a - side_b);
-            let (x, y) = (f64::from(a.x) + t * f64::from(b.x - a.x), f64::from(a.y) + t * f64::from(b.y - a.y));
+            let (x, y) =
+                (f64::from(a.x) + t * f64::from(b.x - a.x), f64::from(a.y) + t * f64::from(b.y - a.y));
             kept.push(Point::of(x / UNITS, y / UNITS));
         }
     }
@@ -443,7 +469,12 @@ fn clipped_weight(ring: &[Point], line: Line, sign: f64) -> f64 {
 }
 
 /// `total` shared out by weight: everyone gets at least one, remainders go to the largest fractions.
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small counts")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "small counts"
+)]
 fn shares(weights: &[f64], total: usize) -> Vec<usize> {
     let sum: f64 = weights.iter().sum();
     let spare = total.saturating_sub(weights.len()) as f64;

@@ -52,7 +52,11 @@ impl Dice {
     }
 
     /// How many events happen where `mean` are expected: the whole part, and one more with the rest's chance.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "means are small and not negative")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "means are small and not negative"
+    )]
     pub fn count(&mut self, mean: f64) -> usize {
         mean.max(0.0) as usize + usize::from(self.chance(mean.max(0.0).fract()))
     }

@@ -28,8 +28,14 @@ const VESSEL_PERIOD: i64 = 20;
 const DIRT_ONE_IN: usize = 2_500;
 /// The fairway, west to east.
 const RIVER: [(f64, f64); 8] = [
-    (120.20, 32.16), (120.50, 32.015), (120.70, 31.965), (120.80, 31.885), (120.93, 31.805), (121.06, 31.745),
-    (121.34, 31.685), (121.95, 31.63),
+    (120.20, 32.16),
+    (120.50, 32.015),
+    (120.70, 31.965),
+    (120.80, 31.885),
+    (120.93, 31.805),
+    (121.06, 31.745),
+    (121.34, 31.685),
+    (121.95, 31.63),
 ];
 
 /// What the demo city is like.
@@ -64,7 +70,11 @@ pub struct Generator {
 
 impl Generator {
     /// The city as it stands when the demo begins.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "fleets are small and not negative")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "fleets are small and not negative"
+    )]
     pub fn new(settings: Settings, city: &City) -> Self {
         let ground = Ground::of(city);
         let networks = Networks::new(settings.seed, &ground);
@@ -153,7 +163,8 @@ fn transit(at: Moment<'_>, fleet: &mut Fleet, ground: &Ground, table: &mut Table
     fleet.tick(ground, at.second, at.going, |mover, dice| {
         let metro = mover.number % 12 == 0;
         let id = format!("{}-{:04}", if metro { "MTR" } else { "BUS" }, mover.number % 10_000);
-        let route = if metro { format!("M{}", 1 + mover.number % 2) } else { (1 + mover.number % 98).to_string() };
+        let route =
+            if metro { format!("M{}", 1 + mover.number % 2) } else { (1 + mover.number % 98).to_string() };
         let jam = at.going.strength(PlantedKind::Congestion, mover.place);
         let delay = 40.0 + 90.0 * rush + 55.0 * dice.bell() + 900.0 * jam;
         let load = (25.0 + 60.0 * rush + 12.0 * dice.bell()).clamp(0.0, 160.0);
@@ -176,7 +187,8 @@ fn vessels(at: Moment<'_>, fleet: &mut Fleet, ground: &Ground, table: &mut Table
         });
         #[expect(clippy::cast_precision_loss, reason = "a fleet's numbers are small")]
         let lane = (mover.number % 7) as f64 * 0.004;
-        let kind = KINDS.get(usize::try_from(mover.number % 6).unwrap_or_default()).copied().unwrap_or("other");
+        let kind =
+            KINDS.get(usize::try_from(mover.number % 6).unwrap_or_default()).copied().unwrap_or("other");
         let knots = (mover.speed_kmh * 0.2 + 0.3 * dice.bell()).clamp(0.0, 24.0);
         let (ts, lat, lng) = (Int(at.micros(dice)), Num(bank - lane), Num(lng));
         table.row(&[Int(mover.number), ts, lat, lng, Num(knots), Text(kind)]);

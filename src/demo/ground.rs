@@ -71,7 +71,10 @@ pub fn km_between(a: LngLat, b: LngLat) -> f64 {
 
 /// The place so many kilometres east and north of another.
 pub fn moved(place: LngLat, east_km: f64, north_km: f64) -> LngLat {
-    LngLat { lng: place.lng + east_km / (LNG_SHRINK * KM_PER_DEGREE), lat: place.lat + north_km / KM_PER_DEGREE }
+    LngLat {
+        lng: place.lng + east_km / (LNG_SHRINK * KM_PER_DEGREE),
+        lat: place.lat + north_km / KM_PER_DEGREE,
+    }
 }
 
 /// A place near another, by chance, seldom farther than twice `km`.

@@ -152,10 +152,8 @@ impl Mesh {
             let (side_a, side_b) = (line.side(a), line.side(b));
             if (side_a >= 0.0) != (side_b >= 0.0) {
                 let t = side_a / (side_a - side_b);
-                let place = (
-                    f64::from(a.x) + t * f64::from(b.x - a.x),
-                    f64::from(a.y) + t * f64::from(b.y - a.y),
-                );
+                let place =
+                    (f64::from(a.x) + t * f64::from(b.x - a.x), f64::from(a.y) + t * f64::from(b.y - a.y));
                 crossings.push(Crossing { edge, place, along: place.1 * line.nx - place.0 * line.ny });
             }
         }
@@ -189,7 +187,9 @@ impl Mesh {
 
     /// The corners between the two ends of a cut: displaced midpoints, or none where they would touch the ring.
     fn bent(&mut self, ring: &[u32], near: u32, far: u32, bend: Option<(f64, &mut Dice)>) -> Face {
-        let Some((bend, dice)) = bend else { return Face::new() };
+        let Some((bend, dice)) = bend else {
+            return Face::new();
+        };
         let (a, b) = (self.point(near), self.point(far));
         let (dx, dy) = (f64::from(b.x - a.x), f64::from(b.y - a.y));
         let mut shift = [0.0; 17];
@@ -235,19 +235,24 @@ impl Mesh {
 
 /// Twice the signed area of a ring, exactly.
 pub fn doubled_area(ring: &[Point]) -> i64 {
-    let Some(&origin) = ring.first() else { return 0 };
+    let Some(&origin) = ring.first() else {
+        return 0;
+    };
     let near = |p: Point| (i64::from(p.x) - i64::from(origin.x), i64::from(p.y) - i64::from(origin.y));
-    ring.windows(2).map(|pair| {
-        let ((ax, ay), (bx, by)) = (near(pair[0]), near(pair[1]));
-        ax * by - bx * ay
-    })
-    .sum()
+    ring.windows(2)
+        .map(|pair| {
+            let ((ax, ay), (bx, by)) = (near(pair[0]), near(pair[1]));
+            ax * by - bx * ay
+        })
+        .sum()
 }
 
 /// The centre of a ring's area, in degrees.
 #[expect(clippy::cast_precision_loss, reason = "a city's coordinates and areas are far below 2⁵³")]
 pub fn centre(ring: &[Point]) -> (f64, f64) {
-    let Some(&origin) = ring.first() else { return (0.0, 0.0) };
+    let Some(&origin) = ring.first() else {
+        return (0.0, 0.0);
+    };
     let (mut area, mut cx, mut cy) = (0i64, 0.0, 0.0);
     for pair in ring.windows(2) {
         let (ax, ay) = (i64::from(pair[0].x - origin.x), i64::from(pair[0].y - origin.y));

@@ -12,6 +12,8 @@ mod mesh;
 mod plan;
 mod rhythm;
 mod sheet;
+#[cfg(test)]
+mod tests;
 
 pub use areas::{Area, COMPREHENSIVE, City, DEDICATED, GridKind};
 pub use generator::{Batch, Dirt, Generator, Settings};

@@ -16,7 +16,8 @@ fn bump(at: f64, hour: f64, width: f64) -> f64 {
 /// How full the roads are, 0 (night) to 1 (rush hour).
 pub fn rush(seconds: i64) -> f64 {
     let hour = local_hour(seconds);
-    (0.12 + 0.80 * bump(hour, 7.9, 1.3) + 0.75 * bump(hour, 17.8, 1.6) + 0.38 * bump(hour, 12.8, 4.0)).min(1.0)
+    (0.12 + 0.80 * bump(hour, 7.9, 1.3) + 0.75 * bump(hour, 17.8, 1.6) + 0.38 * bump(hour, 12.8, 4.0))
+        .min(1.0)
 }
 
 /// How much people call, report and go out, 0.35 (night) to 1.

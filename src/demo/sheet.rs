@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Builder, Float32Builder, Float64Builder, Int32Builder, Int64Builder, RecordBatch,
-    StringBuilder, TimestampMicrosecondBuilder,
+    ArrayRef, BooleanBuilder, Date32Builder, Float32Builder, Float64Builder, Int32Builder, Int64Builder,
+    RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 
@@ -177,7 +177,10 @@ impl Column {
     }
 
     /// A value of another type than the column's is written as nothing.
-    #[expect(clippy::cast_possible_truncation, reason = "the generator's numbers are small; readings need no more digits")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the generator's numbers are small; readings need no more digits"
+    )]
     fn push(&mut self, value: &Value<'_>) {
         let int = if let Value::Int(v) = value { Some(*v) } else { None };
         let num = if let Value::Num(v) = value { Some(*v) } else { None };

@@ -11,14 +11,40 @@ use super::reading::Moment;
 
 use Value::{Bool, Int, Null, Num, Text};
 
-const POLICE_KINDS: &[&str] = &["theft", "assault", "accident", "accident", "noise", "noise", "missing", "fraud", "other", "other"];
-const FIRE_KINDS: &[&str] = &["building", "vehicle", "wildland", "industrial", "rescue", "rescue", "false_alarm"];
-const SUBJECTS: &[&str] =
-    &["water", "power", "gas", "noise", "noise", "road", "waste", "housing", "traffic", "environment", "consumer", "labour", "other"];
+const POLICE_KINDS: &[&str] =
+    &["theft", "assault", "accident", "accident", "noise", "noise", "missing", "fraud", "other", "other"];
+const FIRE_KINDS: &[&str] =
+    &["building", "vehicle", "wildland", "industrial", "rescue", "rescue", "false_alarm"];
+const SUBJECTS: &[&str] = &[
+    "water",
+    "power",
+    "gas",
+    "noise",
+    "noise",
+    "road",
+    "waste",
+    "housing",
+    "traffic",
+    "environment",
+    "consumer",
+    "labour",
+    "other",
+];
 const CHANNELS: &[&str] = &["phone", "phone", "phone", "app", "wechat", "web"];
-const FINDINGS: &[&str] =
-    &["hazard", "dispute", "waste", "waste", "facility", "facility", "illegal_building", "fire_lane", "person_in_need", "other"];
-const TRADES: &[&str] = &["restaurant", "restaurant", "market", "pharmacy", "factory", "lift_operator", "other"];
+const FINDINGS: &[&str] = &[
+    "hazard",
+    "dispute",
+    "waste",
+    "waste",
+    "facility",
+    "facility",
+    "illegal_building",
+    "fire_lane",
+    "person_in_need",
+    "other",
+];
+const TRADES: &[&str] =
+    &["restaurant", "restaurant", "market", "pharmacy", "factory", "lift_operator", "other"];
 const HAZARDS: &[&str] = &["rainstorm", "gale", "fog", "thunderstorm"];
 
 /// Far outside the city: a request that was filed with the address of its caller's home town.
@@ -88,12 +114,23 @@ fn one_of(choices: &[&'static str], dice: &mut Dice) -> &'static str {
 }
 
 fn severity(dice: &mut Dice) -> i64 {
-    1 + i64::from(dice.chance(0.55)) + i64::from(dice.chance(0.3)) + i64::from(dice.chance(0.12)) + i64::from(dice.chance(0.04))
+    1 + i64::from(dice.chance(0.55))
+        + i64::from(dice.chance(0.3))
+        + i64::from(dice.chance(0.12))
+        + i64::from(dice.chance(0.04))
 }
 
 fn police(at: Moment<'_>, ground: &Ground, busy: f64, dice: &mut Dice, table: &mut Table) {
-    for (i, (place, planted)) in places(at, ground, rate::POLICE * busy, PlantedKind::IncidentCluster, 14, dice).into_iter().enumerate() {
-        let kind = if planted.is_some() { one_of(&["assault", "theft", "other"], dice) } else { one_of(POLICE_KINDS, dice) };
+    for (i, (place, planted)) in
+        places(at, ground, rate::POLICE * busy, PlantedKind::IncidentCluster, 14, dice)
+            .into_iter()
+            .enumerate()
+    {
+        let kind = if planted.is_some() {
+            one_of(&["assault", "theft", "other"], dice)
+        } else {
+            one_of(POLICE_KINDS, dice)
+        };
         let grave = if planted.is_some() { 3 + i64::from(dice.chance(0.4)) } else { severity(dice) };
         let wrong = planted.is_none() && dice.chance(dirt::KIND);
         let kind = if wrong { "theif" } else { kind };
@@ -106,39 +143,65 @@ fn police(at: Moment<'_>, ground: &Ground, busy: f64, dice: &mut Dice, table: &m
 }
 
 fn fire(at: Moment<'_>, ground: &Ground, busy: f64, dice: &mut Dice, table: &mut Table) {
-    for (i, (place, planted)) in places(at, ground, rate::FIRE * busy, PlantedKind::Fire, 12, dice).into_iter().enumerate() {
+    for (i, (place, planted)) in
+        places(at, ground, rate::FIRE * busy, PlantedKind::Fire, 12, dice).into_iter().enumerate()
+    {
         let kind = if planted.is_some() { "building" } else { one_of(FIRE_KINDS, dice) };
         let first = planted.is_some_and(|p| at.second == p.starts.seconds());
         let trapped = if first { 4 } else { 0 };
         let engines = if planted.is_some() { 6 } else { 1 + i64::from(dice.chance(0.3)) };
         let id = format!("F{:010}", number(at, i) % 10_000_000_000);
-        table.row(&[Text(&id), Int(at.micros(dice)), Num(place.lat), Num(place.lng), Text(kind), Int(trapped), Int(engines)]);
+        table.row(&[
+            Text(&id),
+            Int(at.micros(dice)),
+            Num(place.lat),
+            Num(place.lng),
+            Text(kind),
+            Int(trapped),
+            Int(engines),
+        ]);
     }
 }
 
 fn ambulance(at: Moment<'_>, ground: &Ground, busy: f64, dice: &mut Dice, table: &mut Table) {
-    for (i, (place, planted)) in places(at, ground, rate::AMBULANCE * busy, PlantedKind::Fire, 40, dice).into_iter().enumerate() {
-        let priority = if planted.is_some() { 1 } else { 1 + i64::try_from(dice.below(4)).unwrap_or_default() };
+    for (i, (place, planted)) in
+        places(at, ground, rate::AMBULANCE * busy, PlantedKind::Fire, 40, dice).into_iter().enumerate()
+    {
+        let priority =
+            if planted.is_some() { 1 } else { 1 + i64::try_from(dice.below(4)).unwrap_or_default() };
         #[expect(clippy::cast_possible_truncation, reason = "seconds")]
-        let response = if dice.chance(0.2) { Null } else { Int((540.0 + 140.0 * dice.bell()).max(90.0) as i64) };
+        let response =
+            if dice.chance(0.2) { Null } else { Int((540.0 + 140.0 * dice.bell()).max(90.0) as i64) };
         let id = format!("A{:010}", number(at, i) % 10_000_000_000);
-        table.row(&[Text(&id), Int(at.micros(dice)), Num(place.lat), Num(place.lng), Int(priority), response]);
+        table.row(&[
+            Text(&id),
+            Int(at.micros(dice)),
+            Num(place.lat),
+            Num(place.lng),
+            Int(priority),
+            response,
+        ]);
     }
 }
 
 fn hotline(at: Moment<'_>, ground: &Ground, busy: f64, dice: &mut Dice, table: &mut Table) {
-    let mut found: Vec<(LngLat, &str)> = places(at, ground, rate::HOTLINE * busy, PlantedKind::HotlineSurge, 9, dice)
-        .into_iter()
-        .map(|(place, planted)| {
-            let subject = match planted {
-                Some(p) if p.id.is_multiple_of(2) => "noise",
-                Some(_) => "waste",
-                None => one_of(SUBJECTS, dice),
-            };
-            (place, subject)
-        })
-        .collect();
-    for (kind, subject) in [(PlantedKind::WaterOutage, "water"), (PlantedKind::PowerOutage, "power"), (PlantedKind::GasLeak, "gas")] {
+    let mut found: Vec<(LngLat, &str)> =
+        places(at, ground, rate::HOTLINE * busy, PlantedKind::HotlineSurge, 9, dice)
+            .into_iter()
+            .map(|(place, planted)| {
+                let subject = match planted {
+                    Some(p) if p.id.is_multiple_of(2) => "noise",
+                    Some(_) => "waste",
+                    None => one_of(SUBJECTS, dice),
+                };
+                (place, subject)
+            })
+            .collect();
+    for (kind, subject) in [
+        (PlantedKind::WaterOutage, "water"),
+        (PlantedKind::PowerOutage, "power"),
+        (PlantedKind::GasLeak, "gas"),
+    ] {
         found.extend(places(at, ground, 0.0, kind, 11, dice).into_iter().map(|(place, _)| (place, subject)));
     }
     for (i, (place, subject)) in found.into_iter().enumerate() {
@@ -150,13 +213,23 @@ fn hotline(at: Moment<'_>, ground: &Ground, busy: f64, dice: &mut Dice, table: &
         if wrong {
             table.spoil("OUTSIDE_CITY");
         }
-        table.row(&[Int(id), Int(ts), Num(place.lat), Num(place.lng), Text(subject), Text(channel), Bool(urgent)]);
+        table.row(&[
+            Int(id),
+            Int(ts),
+            Num(place.lat),
+            Num(place.lng),
+            Text(subject),
+            Text(channel),
+            Bool(urgent),
+        ]);
     }
 }
 
 fn grid(at: Moment<'_>, ground: &Ground, busy: f64, dice: &mut Dice, table: &mut Table) {
     for i in 0..dice.count(rate::GRID * busy) {
-        let Some(spot) = ground.any(dice) else { continue };
+        let Some(spot) = ground.any(dice) else {
+            continue;
+        };
         let id = number(at, i);
         let (ts, kind, grave) = (at.micros(dice), one_of(FINDINGS, dice), severity(dice));
         table.row(&[Int(id), Int(ts), Text(spot.code.as_str()), Text(kind), Int(grave)]);
@@ -164,7 +237,10 @@ fn grid(at: Moment<'_>, ground: &Ground, busy: f64, dice: &mut Dice, table: &mut
 }
 
 fn inspections(at: Moment<'_>, ground: &Ground, busy: f64, dice: &mut Dice, table: &mut Table) {
-    for (i, (place, _)) in places(at, ground, rate::INSPECTIONS * busy, PlantedKind::Premises, i64::MAX, dice).into_iter().enumerate() {
+    for (i, (place, _)) in places(at, ground, rate::INSPECTIONS * busy, PlantedKind::Premises, i64::MAX, dice)
+        .into_iter()
+        .enumerate()
+    {
         let violations = i64::try_from(dice.below(6)).unwrap_or_default();
         let grade = match violations {
             0 => "A",
@@ -174,8 +250,16 @@ fn inspections(at: Moment<'_>, ground: &Ground, busy: f64, dice: &mut Dice, tabl
         };
         let due = if violations == 0 { Null } else { Int(at.second.div_euclid(86_400) + 7) };
         let id = number(at, i);
-        let values =
-            [Int(id), Int(at.micros(dice)), Num(place.lat), Num(place.lng), Text(one_of(TRADES, dice)), Text(grade), Int(violations), due];
+        let values = [
+            Int(id),
+            Int(at.micros(dice)),
+            Num(place.lat),
+            Num(place.lng),
+            Text(one_of(TRADES, dice)),
+            Text(grade),
+            Int(violations),
+            due,
+        ];
         table.row(&values);
     }
 }
@@ -203,7 +287,9 @@ fn outages(at: Moment<'_>, kind: PlantedKind, dice: &mut Dice, table: &mut Table
 
 fn warnings(at: Moment<'_>, dice: &mut Dice, table: &mut Table) {
     for planted in at.going.of(PlantedKind::Warning).iter().filter(|p| p.starts.seconds() == at.second) {
-        let Some(county) = planted.area.at(AreaLevel::County) else { continue };
+        let Some(county) = planted.area.at(AreaLevel::County) else {
+            continue;
+        };
         let id = format!("WW{:012}", at.second);
         let colour = one_of(&["blue", "yellow", "yellow", "orange"], dice);
         let Micros(expires) = planted.ends;

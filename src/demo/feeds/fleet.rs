@@ -36,7 +36,8 @@ impl Mover {
         let jam = 1.0 - 0.93 * going.strength(PlantedKind::Congestion, self.place).sqrt();
         let at_lights = jam > 0.9 && self.dice.chance(0.05);
         let noise = 1.0 + 0.16 * self.dice.bell();
-        self.speed_kmh = if at_lights { self.dice.between(0.0, 6.0) } else { (free * held * jam * noise).max(0.0) };
+        self.speed_kmh =
+            if at_lights { self.dice.between(0.0, 6.0) } else { (free * held * jam * noise).max(0.0) };
         self.travel(ground, self.speed_kmh * seconds / 3_600.0);
     }
 
@@ -85,12 +86,19 @@ pub struct Fleet {
 impl Fleet {
     /// `size` movers spread by people.
     pub fn new(seed: u64, kind: u64, size: usize, period: i64, ground: &Ground) -> Self {
-        let mover = |number: i64| Mover::new(number, ground, Dice::of(&[seed, 30, kind, number.unsigned_abs()]));
+        let mover =
+            |number: i64| Mover::new(number, ground, Dice::of(&[seed, 30, kind, number.unsigned_abs()]));
         Self { movers: (1..).take(size).map(mover).collect(), period }
     }
 
     /// Moves those whose turn it is in this second and hands each to `report`.
-    pub fn tick(&mut self, ground: &Ground, second: i64, going: &Going<'_>, mut report: impl FnMut(&Mover, &mut Dice)) {
+    pub fn tick(
+        &mut self,
+        ground: &Ground,
+        second: i64,
+        going: &Going<'_>,
+        mut report: impl FnMut(&Mover, &mut Dice),
+    ) {
         let turn = usize::try_from(second.rem_euclid(self.period)).unwrap_or_default();
         let step = usize::try_from(self.period).unwrap_or(1);
         #[expect(clippy::cast_precision_loss, reason = "seconds")]

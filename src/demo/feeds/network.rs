@@ -11,8 +11,6 @@ pub struct Site {
     pub id: String,
     /// Where it stands.
     pub place: LngLat,
-    /// People around.
-    pub density: f64,
     /// What is peculiar to it, 0 to 1.
     pub trait_of_own: f64,
 }
@@ -28,14 +26,22 @@ pub struct Network {
 
 impl Network {
     /// `size` stations where at least `density` people are around.
-    fn new(seed: u64, prefix: &str, width: usize, size: usize, period: i64, density: f64, ground: &Ground) -> Self {
+    fn new(
+        seed: u64,
+        prefix: &str,
+        width: usize,
+        size: usize,
+        period: i64,
+        density: f64,
+        ground: &Ground,
+    ) -> Self {
         let key = prefix.bytes().fold(31, |key: u64, byte| key * 257 + u64::from(byte));
         let mut dice = Dice::of(&[seed, key]);
         let sites = (1..=size)
             .filter_map(|number| {
                 let spot = ground.dense(density, &mut dice)?;
                 let place = around(spot.place, 0.06, &mut dice);
-                Some(Site { id: format!("{prefix}-{number:0width$}"), place, density: spot.density, trait_of_own: dice.unit() })
+                Some(Site { id: format!("{prefix}-{number:0width$}"), place, trait_of_own: dice.unit() })
             })
             .collect();
         Self { sites, period, key }
@@ -73,7 +79,7 @@ pub struct PhoneCell {
 
 /// Every network of the city.
 #[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "each is the network of the feed of that name")]
+#[allow(missing_docs, reason = "each is the network of the feed of that name")]
 pub struct Networks {
     pub signals: Network,
     pub parking: Network,
@@ -134,7 +140,9 @@ impl Networks {
 fn phones(ground: &Ground) -> Vec<PhoneCell> {
     let mut cells: std::collections::BTreeMap<String, PhoneCell> = std::collections::BTreeMap::new();
     for spot in ground.spots.iter().filter(|s| s.density > 1.6) {
-        let Some(cell) = spot.place.cell(Resolution::Eight) else { continue };
+        let Some(cell) = spot.place.cell(Resolution::Eight) else {
+            continue;
+        };
         let id = cell.to_string();
         let known = cells.entry(id.clone()).or_insert(PhoneCell { id, place: spot.place, people: 0.0 });
         known.people += 560.0;

@@ -1,6 +1,7 @@
 //! What the stations report in a second: an ordinary reading, bent by the hour and by the incidents nearby.
 
 use crate::demo::dice::Dice;
+use crate::demo::ground::km_between;
 use crate::demo::plan::{Going, PlantedKind};
 use crate::demo::rhythm;
 use crate::demo::sheet::{self, Book, Table, Value};
@@ -70,10 +71,18 @@ pub fn all(at: Moment<'_>, nets: &Networks, book: &mut Book) {
 
 fn signals(at: Moment<'_>, nets: &Networks, table: &mut Table) {
     for (site, mut dice) in nets.signals.due(at.seed, at.second) {
-        let dark = at.strength(PlantedKind::SignalsOut, site) > 0.0 || at.strength(PlantedKind::PowerOutage, site) > 0.7;
+        let dark = at.strength(PlantedKind::SignalsOut, site) > 0.0
+            || at.strength(PlantedKind::PowerOutage, site) > 0.7;
         let night = rhythm::rush(at.second) < 0.16;
-        let state = if dark { "dark" } else if night && site.trait_of_own < 0.4 { "flashing" } else { "normal" };
-        let queue = 20.0 + 90.0 * rhythm::rush(at.second) + 600.0 * at.strength(PlantedKind::Congestion, site);
+        let state = if dark {
+            "dark"
+        } else if night && site.trait_of_own < 0.4 {
+            "flashing"
+        } else {
+            "normal"
+        };
+        let queue =
+            20.0 + 90.0 * rhythm::rush(at.second) + 600.0 * at.strength(PlantedKind::Congestion, site);
         let queue = (queue + 12.0 * dice.bell()).max(0.0);
         put(table, site, at.micros(&mut dice), &[Text(state), Num(queue)]);
     }
@@ -82,7 +91,8 @@ fn signals(at: Moment<'_>, nets: &Networks, table: &mut Table) {
 fn parking(at: Moment<'_>, nets: &Networks, table: &mut Table) {
     for (site, mut dice) in nets.parking.due(at.seed, at.second) {
         let capacity = (80.0 + 900.0 * site.trait_of_own).round();
-        let used = 0.30 + 0.55 * rhythm::awake(at.second) * (0.7 + 0.3 * site.trait_of_own) + 0.03 * dice.bell();
+        let used =
+            0.30 + 0.55 * rhythm::awake(at.second) * (0.7 + 0.3 * site.trait_of_own) + 0.03 * dice.bell();
         let free = (capacity * (1.0 - used)).clamp(0.0, capacity);
         put(table, site, at.micros(&mut dice), &[whole(capacity), whole(free)]);
     }
@@ -93,7 +103,9 @@ fn air(at: Moment<'_>, nets: &Networks, table: &mut Table) {
         let plume = at.strength(PlantedKind::AirPlume, site).sqrt();
         let ordinary = 22.0 + 16.0 * site.trait_of_own + 14.0 * rhythm::rush(at.second);
         let pm25 = (ordinary + 3.0 * dice.bell() + 300.0 * plume).max(1.0);
-        let no2 = (14.0 + 40.0 * rhythm::rush(at.second) * (0.4 + 0.6 * site.trait_of_own) + 2.5 * dice.bell()).max(1.0);
+        let no2 =
+            (14.0 + 40.0 * rhythm::rush(at.second) * (0.4 + 0.6 * site.trait_of_own) + 2.5 * dice.bell())
+                .max(1.0);
         let no2 = if dice.chance(0.004) { Null } else { Num(no2) };
         let values = [Num(pm25), no2];
         let ts = at.micros(&mut dice);
@@ -139,7 +151,11 @@ fn construction(at: Moment<'_>, nets: &Networks, table: &mut Table) {
         let busy = rhythm::awake(at.second);
         let dust = (40.0 + 90.0 * busy * site.trait_of_own + 8.0 * dice.bell()).max(3.0);
         let loud = 45.0 + 25.0 * busy + 2.0 * dice.bell();
-        let crane = if site.trait_of_own < 0.3 { Null } else { Num((55.0 * busy + 10.0 * dice.bell()).clamp(0.0, 98.0)) };
+        let crane = if site.trait_of_own < 0.3 {
+            Null
+        } else {
+            Num((55.0 * busy + 10.0 * dice.bell()).clamp(0.0, 98.0))
+        };
         put(table, site, at.micros(&mut dice), &[Num(dust), Num(loud), crane]);
     }
 }
@@ -181,7 +197,13 @@ fn crowds(at: Moment<'_>, nets: &Networks, table: &mut Table) {
 fn elevators(at: Moment<'_>, nets: &Networks, table: &mut Table) {
     for (site, mut dice) in nets.elevators.due(at.seed, at.second) {
         let stuck = at.strength(PlantedKind::Elevator, site) > 0.0;
-        let ordinary = if dice.chance(0.45) { "running" } else if dice.chance(0.004) { "maintenance" } else { "stopped" };
+        let ordinary = if dice.chance(0.45) {
+            "running"
+        } else if dice.chance(0.004) {
+            "maintenance"
+        } else {
+            "stopped"
+        };
         let (state, trapped) = if stuck { ("fault", 2.0 + 5.0 * site.trait_of_own) } else { (ordinary, 0.0) };
         put(table, site, at.micros(&mut dice), &[Text(state), whole(trapped)]);
     }
@@ -189,7 +211,10 @@ fn elevators(at: Moment<'_>, nets: &Networks, table: &mut Table) {
 
 fn manholes(at: Moment<'_>, nets: &Networks, table: &mut Table) {
     for (site, mut dice) in nets.manholes.due(at.seed, at.second) {
-        let water = 8.0 + 22.0 * site.trait_of_own + 1.5 * dice.bell() + 210.0 * at.strength(PlantedKind::Flood, site);
+        let water = 8.0
+            + 22.0 * site.trait_of_own
+            + 1.5 * dice.bell()
+            + 210.0 * at.strength(PlantedKind::Flood, site);
         let tilt = (0.6 + 0.4 * dice.bell()).max(0.0);
         put(table, site, at.micros(&mut dice), &[Num(tilt), Num(water.max(0.0))]);
     }
@@ -213,7 +238,7 @@ fn phones(at: Moment<'_>, nets: &Networks, table: &mut Table) {
     let mut dice = Dice::of(&[at.seed, 77, at.second.unsigned_abs()]);
     for cell in nets.phones.iter().skip(turn).step_by(120) {
         let out = 0.75 + 0.35 * rhythm::awake(at.second) + 0.02 * dice.bell();
-        let pulled = at.going.of(PlantedKind::Crowd).iter().any(|p| p.place.cell(crate::model::Resolution::Eight).is_some_and(|c| c.to_string() == cell.id));
+        let pulled = at.going.of(PlantedKind::Crowd).iter().any(|p| km_between(p.place, cell.place) < 0.6);
         let people = (cell.people * out + if pulled { 14_000.0 } else { 0.0 }).max(10.0);
         let arrivals = people * (0.02 + 0.004 * dice.bell());
         table.row(&[Text(&cell.id), Int(at.micros(&mut dice)), whole(people), whole(arrivals)]);
