@@ -6,11 +6,13 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::hub::{Event, Hub, Log, LogPicture, LogSource};
-use crate::journal::{Channel, Desk, Record, View};
+use crate::journal::{Channel, Desk, OrderView, Record, View};
 use crate::server::wire;
 
 /// Events that are read for one who resumes; further behind, a full picture is shorter.
 const RESUME_EVENTS: usize = 10_000;
+/// Ended orders that a screen is shown when it comes.
+const ENDED_SHOWN: usize = 30;
 
 /// One of the two logs, kept by the desk.
 pub(super) struct DeskLog {
@@ -34,7 +36,7 @@ impl LogSource for DeskLog {
             }
             Channel::Orders => {
                 let cut = self.desk.orders();
-                (cut.heads, cut.items.iter().map(wire::order).collect())
+                (cut.heads, recent(&cut.items).map(wire::order).collect())
             }
         };
         LogPicture { epoch: self.desk.epoch(), seq: heads.of(self.channel), items }
@@ -47,6 +49,17 @@ impl LogSource for DeskLog {
         let mine = records.iter().filter(|record| record.event.channel() == Some(self.channel));
         Some(mine.filter_map(|record| event(record)).collect())
     }
+}
+
+/// The open orders, and the newest of those that have ended, so that a board shows what was done.
+fn recent(orders: &[OrderView]) -> impl Iterator<Item = &OrderView> {
+    let ended = orders.iter().filter(|order| !order.state.is_open()).count();
+    let mut skip = ended.saturating_sub(ENDED_SHOWN);
+    orders.iter().filter(move |order| {
+        let old = !order.state.is_open() && skip > 0;
+        skip -= usize::from(old);
+        !old
+    })
 }
 
 fn event(record: &Record) -> Option<Event> {

@@ -23,6 +23,7 @@ use super::{Workshop, WorkshopOptions, reload};
 use crate::fusion::{Engine, Tick};
 use crate::hub::{Hub, HubConfig};
 use crate::journal::{Channel, Desk, DeskConfig};
+use crate::server::stream::{CityInfo, StreamState};
 use crate::server::{self, ServerState};
 
 /// Records between the journal and the hub.
@@ -64,7 +65,21 @@ pub async fn serve(
     let board = Arc::new(Board::new(Arc::clone(&hub), workshop.settings.synthetic));
     let engine = Arc::new(Engine::new(workshop.catalog.clone()));
     let ready = Arc::new(AtomicBool::new(false));
-    let state = ServerState::new(&workshop, desk.clone(), Arc::clone(&hub), Arc::clone(&ready), options.metrics, shutdown.clone())?;
+    let settings = &workshop.settings;
+    let city =
+        CityInfo { name_en: settings.name_en.clone(), name_zh: settings.name_zh.clone(), synthetic: settings.synthetic };
+    let state = ServerState {
+        lander: Arc::clone(&workshop.lander),
+        desk: desk.clone(),
+        hub: Arc::clone(&hub),
+        areas: Arc::clone(&workshop.areas),
+        clock: Arc::clone(&workshop.clock),
+        ready: Arc::clone(&ready),
+        metrics: options.metrics,
+        spool: workshop.data.join("spool"),
+        upload_limit: settings.limits.upload,
+        stream: StreamState { hub: Arc::clone(&hub), city, shutdown: shutdown.clone() },
+    };
     started(listener.local_addr()?);
 
     let mut flows = JoinSet::new();

@@ -1,8 +1,183 @@
-//! The command line.
+//! The command line: one file for each command that is more than a line.
 
+mod check;
+mod land;
+mod lineage;
+mod refresh;
+mod run;
+mod sql;
+mod test;
+mod text;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+
+use crate::app::{Demo, WorkshopOptions};
+
+/// The exit code of a command that ran and found something wrong with what it was given.
+const FOUND_WRONG: u8 = 1;
+/// The exit code of a command that could not run.
+const FAILED: u8 = 2;
+
+/// cityloom: one binary and one folder of plain files that make a city's command centre.
+///
+/// Departments' feeds land by contract (schemas/), analysts' SQL (queries/) weaves them into one map layer,
+/// alerts become orders, and every screen sees it over a websocket.
+#[derive(Debug, Parser)]
+#[command(version, after_help = "First run:  cityloom demo        then open the address that it prints
+Land:       cityloom land traffic.speed speeds.parquet
+Ask:        cityloom sql \"SELECT kind, count(*) FROM police.incidents GROUP BY kind\"
+Check:      cityloom check && cityloom test")]
+struct Cli {
+    /// The city folder: cityloom.toml, schemas/, queries/.
+    #[arg(long, global = true, value_name = "DIR", default_value = ".", env = "CITYLOOM_CITY")]
+    city: PathBuf,
+    /// Lake and state; made where it is missing.
+    #[arg(long, global = true, value_name = "DIR", default_value = "./data", env = "CITYLOOM_DATA")]
+    data: PathBuf,
+    /// The areas' GeoJSON, instead of the one that cityloom.toml names.
+    #[arg(long, global = true, value_name = "FILE", env = "CITYLOOM_AREAS_FILE")]
+    areas: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the city: land what comes, refresh queries, stream to the screens.
+    Serve(Listen),
+    /// Make the synthetic demo city live, and serve it.
+    Demo {
+        #[command(flatten)]
+        listen: Listen,
+        /// 1 makes about 2,000 rows a second.
+        #[arg(long, default_value_t = 1.0, value_parser = scale)]
+        scale: f64,
+        /// Minutes of the city's past that the first picture holds.
+        #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(0..=1440))]
+        history: u32,
+    },
+    /// Land files into a feed, checked against its contract; print a receipt.
+    Land {
+        /// `<department>.<feed>`.
+        feed: String,
+        /// Parquet, CSV, NDJSON or GeoJSON.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// How the receipt is printed.
+        #[arg(long, value_enum, default_value_t = ReceiptFormat::Text)]
+        format: ReceiptFormat,
+    },
+    /// Check settings, contracts and queries: every error of every file, with file:line:column.
+    Check {
+        /// How problems are printed.
+        #[arg(long, value_enum, default_value_t = ReceiptFormat::Text)]
+        format: ReceiptFormat,
+    },
+    /// Run one SELECT over feeds, quarantine, areas, queries and local files (FROM 'file.parquet').
+    Sql {
+        /// The statement.
+        statement: String,
+        /// How the rows are printed.
+        #[arg(long, value_enum, default_value_t = RowsFormat::Table)]
+        format: RowsFormat,
+    },
+    /// Recompute queries once and say what came out and how long it took.
+    Refresh {
+        /// Which; all where none is named.
+        queries: Vec<String>,
+    },
+    /// Run each query over its fixtures and compare with what is expected.
+    Test {
+        /// Which; all where none is named.
+        queries: Vec<String>,
+        /// Write what came out as what is expected.
+        #[arg(long)]
+        update: bool,
+    },
+    /// Show what each query reads, down to the feeds.
+    Lineage {
+        /// Which; all where none is named.
+        queries: Vec<String>,
+    },
+    /// Print the completions for a shell.
+    Completions {
+        /// bash, zsh, fish, elvish, powershell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Where to listen.
+#[derive(Debug, Clone, clap::Args)]
+struct Listen {
+    /// Address and port; port 0 takes a free one and prints it.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", env = "CITYLOOM_LISTEN")]
+    listen: SocketAddr,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ReceiptFormat {
+    /// For people.
+    Text,
+    /// For scripts: one JSON document a line.
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum RowsFormat {
+    /// Aligned columns.
+    Table,
+    /// With a header line.
+    Csv,
+    /// One object a line.
+    Json,
+    /// An Arrow IPC stream.
+    Arrow,
+}
+
+fn scale(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(scale) if scale > 0.0 && scale <= 100.0 => Ok(scale),
+        _ => Err("give a number above 0 and up to 100".into()),
+    }
+}
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let cli = Cli::parse();
+    let options =
+        WorkshopOptions { city: cli.city, data: cli.data, areas: cli.areas, local_files: false };
+    let done = match cli.command {
+        Command::Serve(listen) => run::serve(options, listen.listen, None),
+        Command::Demo { listen, scale, history } => {
+            run::serve(options, listen.listen, Some(Demo { scale, history_min: history }))
+        }
+        Command::Land { feed, files, format } => run::once(land::land(options, feed, files, format)),
+        Command::Check { format } => run::once(check::check(options, format)),
+        Command::Sql { statement, format } => run::once(sql::sql(options, statement, format)),
+        Command::Refresh { queries } => run::once(refresh::refresh(options, queries)),
+        Command::Test { queries, update } => run::once(test::test(options, queries, update)),
+        Command::Lineage { queries } => run::once(lineage::lineage(options, queries)),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "cityloom", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    done.unwrap_or_else(|error| {
+        text::err(&format!("error: {error:#}"));
+        ExitCode::from(FAILED)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
 }

@@ -20,7 +20,7 @@ use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
-use datafusion::physical_optimizer::pruning::PruningPredicate;
+use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::union::UnionExec;
 
@@ -43,7 +43,8 @@ impl FeedTable {
         let Some(filter) = conjunction(filters.iter().cloned()) else { return Ok(files) };
         let schema = DFSchema::try_from(Arc::clone(self.table.schema()))?;
         let predicate = session.create_physical_expr(filter, &schema)?;
-        let Ok(predicate) = PruningPredicate::try_new(predicate, Arc::clone(self.table.schema())) else { return Ok(files) };
+        let built = PruningPredicateBuilder::new().with_file_schema(self.schema()).try_build(predicate);
+        let Ok(predicate) = built else { return Ok(files) };
         let keep = predicate.prune(&FileBounds(&files))?;
         Ok(files.iter().zip(keep).filter(|(_, keep)| *keep).map(|(file, _)| Arc::clone(file)).collect())
     }
@@ -65,7 +66,7 @@ impl FeedTable {
         let parts: Vec<PartitionedFile> =
             files.iter().map(|file| PartitionedFile::new(format!("{root}{}", file.path), file.size)).collect();
         let groups = FileGroup::new(parts).split_files(session.config().target_partitions());
-        let mut source = ParquetSource::new(TableSchema::from_file_schema(self.schema()));
+        let mut source = ParquetSource::new(TableSchema::from(self.schema()));
         if let Some(filter) = conjunction(filters.iter().cloned()) {
             let schema = DFSchema::try_from(self.schema())?;
             source = source.with_predicate(session.create_physical_expr(filter, &schema)?);

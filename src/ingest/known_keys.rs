@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use futures::TryStreamExt as _;
 use object_store::ObjectStoreExt as _;
+#[expect(deprecated, reason = "its successor is an example to copy, not yet a type to use")]
 use parquet::arrow::async_reader::ParquetObjectReader;
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 
@@ -50,6 +51,7 @@ async fn read(contract: &Contract, table: &Table, path: &str) -> Result<KeySet, 
     let failed = |error: &dyn std::fmt::Display| Refusal::Internal(format!("keys of {path}: {error}"));
     let store = table.store();
     let meta = store.head(&path.into()).await.map_err(|error| failed(&error))?;
+    #[expect(deprecated, reason = "as above")]
     let reader = ParquetObjectReader::new(store, meta.location).with_file_size(meta.size);
     let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(|error| failed(&error))?;
     let names: Vec<&str> = contract.key.iter().map(|&i| contract.columns[i].name.as_str()).collect();

@@ -95,7 +95,7 @@ fn unavailable(why: &'static str) -> Response {
 
 /// A browser says which page asks. Websockets know no same-origin rule, so it is checked here: no foreign
 /// page may read the wall through the browser of someone who may. Programs send no `Origin` and pass.
-fn is_own_page(headers: &HeaderMap) -> bool {
+pub(crate) fn is_own_page(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else {
         return true;
     };

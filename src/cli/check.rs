@@ -1,0 +1,75 @@
+//! `check`: everything that is wrong with a city folder, at once.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Result;
+use arrow::datatypes::Schema;
+use serde_json::json;
+
+use super::{FOUND_WRONG, ReceiptFormat, text};
+use crate::app::WorkshopOptions;
+use crate::config::{self, Settings};
+use crate::fusion::{Catalog, Engine, QueryFile, SessionConfig};
+use crate::ingest::quarantine_schema;
+use crate::model::{Clock as _, Problem, SystemClock};
+use crate::place::Areas;
+
+pub(super) async fn check(options: WorkshopOptions, format: ReceiptFormat) -> Result<ExitCode> {
+    let mut problems = Vec::new();
+    match Settings::read(&options.city, options.areas.as_deref()) {
+        Ok(settings) => problems.extend(config::read_areas(&settings.areas).err()),
+        Err(problem) => problems.push(problem),
+    }
+    let (contracts, found) = config::contracts(&options.city);
+    problems.extend(found);
+    let catalog = Catalog::new(SessionConfig { threads: 1, memory: 1 << 30, local_files: false })?;
+    catalog.add_rows("ref", "areas", Areas::table_schema(), Vec::new())?;
+    for contract in &contracts {
+        let (department, feed) = (contract.feed.department(), contract.feed.feed());
+        catalog.add_rows(department, feed, contract.table_schema(), Vec::new())?;
+        catalog.add_rows("quarantine", &format!("{department}__{feed}"), quarantine_schema(), Vec::new())?;
+    }
+    let queries = match QueryFile::read_all(&options.city.join("queries"), "queries") {
+        Ok(files) => {
+            let engine = Engine::new(catalog);
+            problems.extend(engine.load(&files, SystemClock.now()).await);
+            files.len()
+        }
+        Err(error) => {
+            problems.push(Problem::of_file("queries", "CF030", error.to_string()));
+            0
+        }
+    };
+    problems.sort();
+    print(&problems, contracts.len(), queries, format);
+    Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FOUND_WRONG) })
+}
+
+fn print(problems: &[Problem], contracts: usize, queries: usize, format: ReceiptFormat) {
+    match format {
+        ReceiptFormat::Json => {
+            for problem in problems {
+                let Problem { file, line, column, code, message, help } = problem;
+                let line = json!({ "file": file, "line": line, "column": column, "code": code, "message": message, "help": help });
+                text::out(&line.to_string());
+            }
+        }
+        ReceiptFormat::Text => {
+            problems.iter().for_each(|problem| text::out(&problem.to_string()));
+            let verdict = if problems.is_empty() { "all sound".into() } else { format!("{} problems", problems.len()) };
+            text::out(&format!("{contracts} contracts, {queries} queries: {verdict}"));
+        }
+    }
+}
+
+/// The columns of every table that a fixture may give, by name.
+pub(super) fn schemas(city: &std::path::Path) -> Result<std::collections::BTreeMap<String, Arc<Schema>>> {
+    let (contracts, problems) = config::contracts(city);
+    if !problems.is_empty() {
+        anyhow::bail!("{}", crate::app::problems_of(&problems));
+    }
+    let mut schemas = std::collections::BTreeMap::from([("ref.areas".to_owned(), Areas::table_schema())]);
+    schemas.extend(contracts.iter().map(|contract| (contract.feed.to_string(), contract.table_schema())));
+    Ok(schemas)
+}

@@ -1,0 +1,46 @@
+//! `test`: each query against `fixtures/queries/<name>/`.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use super::check::schemas;
+use super::{FOUND_WRONG, text};
+use crate::app::{WorkshopOptions, problems_of};
+use crate::fusion::{Case, CaseOutcome, Query, QueryFile, run_case};
+
+pub(super) async fn test(options: WorkshopOptions, names: Vec<String>, update: bool) -> Result<ExitCode> {
+    let schemas = schemas(&options.city)?;
+    let (mut passed, mut failed, mut untested) = (0, 0, 0);
+    for file in QueryFile::read_all(&options.city.join("queries"), "queries")? {
+        let query = match Query::parse(&file.file, &file.text) {
+            Ok(query) => query,
+            Err(problems) => bail!("{}", problems_of(&problems)),
+        };
+        let name = query.name.to_string();
+        if !names.is_empty() && !names.contains(&name) {
+            continue;
+        }
+        let folder = options.city.join("fixtures/queries").join(&name);
+        if !folder.join("case.yaml").exists() {
+            text::out(&format!("{name:<28} no test (make {}/case.yaml)", folder.display()));
+            untested += 1;
+            continue;
+        }
+        let case = Case::read(&folder).map_err(anyhow::Error::msg)?;
+        let schema_of = |table: &str| schemas.get(table).cloned();
+        match run_case(&query, &case, &schema_of, update).await {
+            Ok(CaseOutcome::Passed) => passed += 1,
+            Ok(CaseOutcome::Updated) => {
+                text::out(&format!("{name:<28} expected.csv written"));
+                passed += 1;
+            }
+            Ok(CaseOutcome::Failed(why)) | Err(why) => {
+                text::out(&format!("{name:<28} FAILED\n  {}", why.replace('\n', "\n  ")));
+                failed += 1;
+            }
+        }
+    }
+    text::out(&format!("queries: {passed} passed, {failed} failed, {untested} skipped"));
+    Ok(if failed > 0 { ExitCode::from(FOUND_WRONG) } else { ExitCode::SUCCESS })
+}

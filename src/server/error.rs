@@ -1,0 +1,72 @@
+//! Refusals as `application/problem+json`: a stable code, what is wrong, and nothing of the inside.
+
+use axum::Json;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::ingest::Refusal;
+use crate::journal;
+
+/// An answer that is no success.
+#[derive(Debug)]
+pub(super) struct Error {
+    status: StatusCode,
+    code: String,
+    detail: String,
+}
+
+impl Error {
+    pub(super) fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+        Self { status, code: code.to_owned(), detail: detail.into() }
+    }
+
+    pub(super) fn not_found(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", format!("there is no {what}"))
+    }
+
+    pub(super) fn internal(error: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%error, "request failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "it failed on our side; the log says why")
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        let status = match &refusal {
+            Refusal::UnknownFeed { .. } => StatusCode::NOT_FOUND,
+            Refusal::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Refusal::FormatUnknown { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Refusal::Lake(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::Internal(_) | Refusal::Io { .. } => return Self::internal(&refusal),
+            Refusal::File(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        Self::new(status, refusal.code(), refusal.to_string())
+    }
+}
+
+impl From<journal::Error> for Error {
+    fn from(error: journal::Error) -> Self {
+        match error {
+            journal::Error::Refused(refusal) => {
+                let unknown = refusal.code() == "UNKNOWN_ORDER";
+                let status = if unknown { StatusCode::NOT_FOUND } else { StatusCode::CONFLICT };
+                Self::new(status, refusal.code(), refusal.to_string())
+            }
+            other => Self::internal(&other),
+        }
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let body = json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason().unwrap_or("Error"),
+            "status": self.status.as_u16(),
+            "code": self.code,
+            "detail": self.detail,
+        });
+        (self.status, [(header::CONTENT_TYPE, "application/problem+json")], Json(body)).into_response()
+    }
+}

@@ -1,0 +1,78 @@
+//! Every route, in one place.
+
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::Router;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate as _};
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use super::error::Error;
+use super::routes::{areas, feeds, health, layers, tasks};
+use super::state::ServerState;
+use super::{asset, stream};
+
+/// Every path with its methods, as `docs/openapi.json` describes them.
+pub const ROUTES: [(&str, &str); 14] = [
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/metrics"),
+    ("GET", "/api/openapi.json"),
+    ("GET", "/api/feeds"),
+    ("POST", "/api/feeds/{department}/{feed}/submissions"),
+    ("GET", "/api/layers"),
+    ("GET", "/api/layers/{name}"),
+    ("GET", "/api/areas"),
+    ("GET", "/api/alerts"),
+    ("GET", "/api/orders"),
+    ("POST", "/api/orders/{id}/accept"),
+    ("POST", "/api/orders/{id}/close"),
+    ("GET", "/api/stream"),
+];
+
+/// What a page may load: only what comes from here.
+const POLICY: &str = "default-src 'self'; worker-src 'self' blob:; img-src 'self' data: blob:; \
+                      style-src 'self' 'unsafe-inline'; frame-ancestors 'self'; base-uri 'none'; object-src 'none'";
+
+/// The whole of the server.
+pub fn router(state: ServerState) -> Router {
+    let header = |name, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
+    let packed = CompressionLayer::new().compress_when(
+        DefaultPredicate::new().and(NotForContentType::const_new("application/vnd.apache.arrow.stream")),
+    );
+    Router::new()
+        .route("/healthz", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .route("/api/openapi.json", get(health::openapi))
+        .route("/api/feeds", get(feeds::list))
+        .route("/api/feeds/{department}/{feed}/submissions", post(feeds::submit).layer(DefaultBodyLimit::disable()))
+        .route("/api/layers", get(layers::list))
+        .route("/api/layers/{name}", get(layers::show))
+        .route("/api/areas", get(areas::list))
+        .route("/api/alerts", get(tasks::alerts))
+        .route("/api/orders", get(tasks::orders))
+        .route("/api/orders/{id}/accept", post(tasks::accept))
+        .route("/api/orders/{id}/close", post(tasks::close))
+        .fallback(asset::serve)
+        .with_state(state.clone())
+        .layer(packed)
+        .merge(stream::routes(state.stream))
+        .layer(middleware::from_fn(own_pages_only))
+        .layer(header(header::CONTENT_SECURITY_POLICY, POLICY))
+        .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(header(header::REFERRER_POLICY, "no-referrer"))
+}
+
+/// A page of another host must not change anything here through somebody's browser.
+async fn own_pages_only(request: Request, next: Next) -> Response {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if !reads && !stream::is_own_page(request.headers()) {
+        let why = "the page comes from another host; open it from this server";
+        return Error::new(StatusCode::FORBIDDEN, "FOREIGN_PAGE", why).into_response();
+    }
+    next.run(request).await
+}
