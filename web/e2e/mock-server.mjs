@@ -9,8 +9,15 @@ import { alertAt, areas, cells, city, columns, feedsAt, kpisAt, orderFor, schema
 import { layerFrame } from './mock-wire.mjs';
 
 const DIST = fileURLToPath(new URL('../dist/', import.meta.url));
-const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
-export const CSP = "default-src 'self'; worker-src 'self' blob:; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'";
+const TYPES = {
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.mjs': 'text/javascript',
+  '.css': 'text/css',
+  '.svg': 'image/svg+xml',
+};
+export const CSP =
+  "default-src 'self'; worker-src 'self' blob:; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'";
 const EPOCH = 0xa1f3;
 const SID = 3;
 const HISTORY = 64;
@@ -31,10 +38,12 @@ export async function startMock({ port = 0, tickMs = 1000, notices = [] } = {}) 
   let refusing = false;
 
   function send(client, message) {
-    if (client.socket.readyState === 1) client.socket.send(Buffer.isBuffer(message) ? message : JSON.stringify(message));
+    if (client.socket.readyState === 1)
+      client.socket.send(Buffer.isBuffer(message) ? message : JSON.stringify(message));
   }
   const publish = (ch, message) => {
-    for (const client of clients) if (client.channels.has(ch)) send(client, typeof message === 'function' ? message(client) : message);
+    for (const client of clients)
+      if (client.channels.has(ch)) send(client, typeof message === 'function' ? message(client) : message);
   };
 
   function event(ch, kind, body) {
@@ -56,13 +65,23 @@ export async function startMock({ port = 0, tickMs = 1000, notices = [] } = {}) 
     const alert = alertAt(n, at);
     event('alerts', 'raised', alert);
     if (n % 3 === 1) return;
-    const order = orderFor(alert, n, at + 20e6);
+    const sent = at + Math.min(20e6, ageUs / 2);
+    const order = orderFor(alert, n, sent);
     event('orders', 'dispatched', order);
-    event('alerts', 'updated', { ...alert, order: order.id, updated_us: at + 20e6 });
+    event('alerts', 'updated', { ...alert, order: order.id, updated_us: sent });
   }
   for (let age = 14; age > 0; age--) raise(age * 70e6);
-  for (const [i, order] of openRows('orders').entries()) if (i % 3 === 0) event('orders', 'accepted', { ...order, state: 'accepted', accepted_us: order.dispatched_us + 95e6, by: 'li.wei' });
-  for (const [i, alert] of openRows('alerts').entries()) if (i % 6 === 2) event('alerts', 'cleared', { ...alert, state: 'cleared', cleared_us: nowUs(), updated_us: nowUs() });
+  for (const [i, order] of openRows('orders').entries())
+    if (i % 3 === 0)
+      event('orders', 'accepted', {
+        ...order,
+        state: 'accepted',
+        accepted_us: order.dispatched_us + 95e6,
+        by: 'li.wei',
+      });
+  for (const [i, alert] of openRows('alerts').entries())
+    if (i % 6 === 2)
+      event('alerts', 'cleared', { ...alert, state: 'cleared', cleared_us: nowUs(), updated_us: nowUs() });
 
   const about = (from, q) => ({ sid: SID, epoch: EPOCH, from, q, tsUs: nowUs() });
 
@@ -71,13 +90,33 @@ export async function startMock({ port = 0, tickMs = 1000, notices = [] } = {}) 
   }
 
   function delta(client, from, ordinals) {
-    if (client.json) return { t: 'layer', ch: 'layer/map', kind: 'delta', e: hex(EPOCH), from, q: layer.q, ts_us: nowUs(), cells: ordinals.map(jsonRow) };
+    if (client.json)
+      return {
+        t: 'layer',
+        ch: 'layer/map',
+        kind: 'delta',
+        e: hex(EPOCH),
+        from,
+        q: layer.q,
+        ts_us: nowUs(),
+        cells: ordinals.map(jsonRow),
+      };
     return layerFrame('delta', about(from, layer.q), schema, { ordinals, rows: ordinals.map((i) => layer.values[i]) });
   }
 
   function snapshot(client) {
     const ordinals = layer.values.map((_, i) => i);
-    if (client.json) return send(client, { t: 'layer', ch: 'layer/map', kind: 'snapshot', e: hex(EPOCH), from: 0, q: layer.q, ts_us: nowUs(), cells: ordinals.map(jsonRow) });
+    if (client.json)
+      return send(client, {
+        t: 'layer',
+        ch: 'layer/map',
+        kind: 'snapshot',
+        e: hex(EPOCH),
+        from: 0,
+        q: layer.q,
+        ts_us: nowUs(),
+        cells: ordinals.map(jsonRow),
+      });
     send(client, layerFrame('cells', about(0, layer.q), schema, { cells: cells.slice(0, layer.known) }));
     send(client, layerFrame('snapshot', about(0, layer.q), schema, { rows: layer.values, deflate: true }));
   }
@@ -87,7 +126,12 @@ export async function startMock({ port = 0, tickMs = 1000, notices = [] } = {}) 
     layer.tick += 1;
     const from = layer.q;
     const grown = layer.known < cells.length && layer.tick % 3 === 0 ? [layer.known] : [];
-    if (grown.length > 0) publish('layer/map', (client) => (client.json ? { t: 'none' } : layerFrame('cells', about(layer.known, from), schema, { cells: [cells[layer.known]] })));
+    if (grown.length > 0)
+      publish('layer/map', (client) =>
+        client.json
+          ? { t: 'none' }
+          : layerFrame('cells', about(layer.known, from), schema, { cells: [cells[layer.known]] }),
+      );
     layer.known += grown.length;
     const ordinals = [];
     for (let i = layer.tick % 8; i < layer.values.length; i += 8) ordinals.push(i);
@@ -100,14 +144,23 @@ export async function startMock({ port = 0, tickMs = 1000, notices = [] } = {}) 
 
   const state = (ch, body) => ({ t: 'state', ch, e: '00000001', q: layer.tick, ts_us: nowUs(), body });
   const states = {
-    kpis: () => state('kpis', { kpis: kpisAt(layer.tick, nowUs(), openRows('alerts').length, openRows('orders').length) }),
+    kpis: () =>
+      state('kpis', { kpis: kpisAt(layer.tick, nowUs(), openRows('alerts').length, openRows('orders').length) }),
     feeds: () => state('feeds', { feeds: feedsAt(layer.tick, nowUs()) }),
     sys: () =>
       state('sys', {
         notices,
         synthetic: true,
         open: true,
-        layers: [{ name: 'map', title: { en: 'City picture', zh: '城市一张图' }, columns: columns.map(({ name, title, unit, range }) => ({ name, title, unit, range })), as_of_us: nowUs(), error: null }],
+        layers: [
+          {
+            name: 'map',
+            title: { en: 'City picture', zh: '城市一张图' },
+            columns: columns.map(({ name, title, unit, range }) => ({ name, title, unit, range })),
+            as_of_us: nowUs(),
+            error: null,
+          },
+        ],
       }),
   };
 
@@ -133,14 +186,18 @@ export async function startMock({ port = 0, tickMs = 1000, notices = [] } = {}) 
       return send(client, states[ch]());
     }
     if (ch in logs) return subscribeLog(client, id, ch, since);
-    if (ch !== 'layer/map') return send(client, { t: 'err', id, code: 4004, msg: `no channel \`${ch}\``, retry: false });
+    if (ch !== 'layer/map')
+      return send(client, { t: 'err', id, code: 4004, msg: `no channel \`${ch}\``, retry: false });
     const resumable = since?.e === hex(EPOCH) && layer.changes.some((c) => c.q === since.q);
     const mode = resumable ? 'resumed' : since ? 'reset' : 'snapshot';
     send(client, { t: 'subscribed', id, ch, sid: SID, e: hex(EPOCH), q: layer.q, mode, schema });
     if (!resumable) return snapshot(client);
-    const missed = [...new Set(layer.changes.filter((c) => c.q > since.q).flatMap((c) => c.ordinals))].sort((a, b) => a - b);
+    const missed = [...new Set(layer.changes.filter((c) => c.q > since.q).flatMap((c) => c.ordinals))].sort(
+      (a, b) => a - b,
+    );
     if (missed.length === 0) return undefined;
-    if (!client.json) send(client, layerFrame('cells', about(0, since.q), schema, { cells: cells.slice(0, layer.known) }));
+    if (!client.json)
+      send(client, layerFrame('cells', about(0, since.q), schema, { cells: cells.slice(0, layer.known) }));
     return send(client, delta(client, since.q, missed));
   }
 
@@ -160,9 +217,13 @@ export async function startMock({ port = 0, tickMs = 1000, notices = [] } = {}) 
     const order = logs.orders.rows.get(id);
     const { by, note } = JSON.parse(body);
     const right = order && order.state === (action === 'accept' ? 'dispatched' : 'accepted');
-    if (!right) return answer(response, 409, 'application/json', JSON.stringify({ message: `order ${id} cannot ${action}` }));
+    if (!right)
+      return answer(response, 409, 'application/json', JSON.stringify({ message: `order ${id} cannot ${action}` }));
     const at = nowUs();
-    const next = action === 'accept' ? { ...order, state: 'accepted', accepted_us: at, by } : { ...order, state: 'closed', closed_us: at, by, note };
+    const next =
+      action === 'accept'
+        ? { ...order, state: 'accepted', accepted_us: at, by }
+        : { ...order, state: 'closed', closed_us: at, by, note };
     event('orders', next.state, next);
     return answer(response, 200, 'application/json', JSON.stringify(next));
   }
@@ -176,7 +237,8 @@ export async function startMock({ port = 0, tickMs = 1000, notices = [] } = {}) 
     const url = new URL(request.url, 'http://mock');
     const order = /^\/api\/orders\/([^/]+)\/(accept|close)$/.exec(url.pathname);
     if (order && request.method === 'POST') return act(request, response, decodeURIComponent(order[1]), order[2]);
-    if (url.pathname === '/api/areas') return answer(response, 200, 'application/geo+json', JSON.stringify(areas[url.searchParams.get('level')]));
+    if (url.pathname === '/api/areas')
+      return answer(response, 200, 'application/geo+json', JSON.stringify(areas[url.searchParams.get('level')]));
     const path = normalize(url.pathname === '/' ? '/index.html' : url.pathname);
     try {
       answer(response, 200, TYPES[extname(path)] ?? 'application/octet-stream', await readFile(join(DIST, path)));
@@ -186,7 +248,10 @@ export async function startMock({ port = 0, tickMs = 1000, notices = [] } = {}) 
     return undefined;
   });
 
-  const sockets = new WebSocketServer({ noServer: true, handleProtocols: (offered) => ['loom.v1', 'loom.v1.json'].find((p) => offered.has(p)) ?? false });
+  const sockets = new WebSocketServer({
+    noServer: true,
+    handleProtocols: (offered) => ['loom.v1', 'loom.v1.json'].find((p) => offered.has(p)) ?? false,
+  });
   server.on('upgrade', (request, socket, head) => {
     if (refusing || request.url !== '/api/stream') return socket.destroy();
     return sockets.handleUpgrade(request, socket, head, (ws) => {
@@ -195,7 +260,8 @@ export async function startMock({ port = 0, tickMs = 1000, notices = [] } = {}) 
       ws.on('close', () => clients.delete(client));
       ws.on('message', (data) => {
         const message = JSON.parse(String(data));
-        if (message.t === 'hello') send(client, { t: 'welcome', id: message.id, server_us: nowUs(), hb_ms: 5000, city, limits: { subs: 64 } });
+        if (message.t === 'hello')
+          send(client, { t: 'welcome', id: message.id, server_us: nowUs(), hb_ms: 5000, city, limits: { subs: 64 } });
         if (message.t === 'sub') subscribe(client, message);
         if (message.t === 'unsub') client.channels.delete(message.ch);
       });
@@ -224,7 +290,18 @@ export async function startMock({ port = 0, tickMs = 1000, notices = [] } = {}) 
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const broken = { code: 'query.broken', level: 'error', text: { en: 'Column `spede_kmh` is not in traffic.speed; did you mean `speed_kmh`?', zh: '列 `spede_kmh` 不存在，是否为 `speed_kmh`？' }, at: 'queries/layer/traffic.sql:12:8' };
-  const { url } = await startMock({ port: Number(process.argv[2] ?? 8090), notices: process.argv.includes('--broken') ? [broken] : [] });
+  const broken = {
+    code: 'query.broken',
+    level: 'error',
+    text: {
+      en: 'Column `spede_kmh` is not in traffic.speed; did you mean `speed_kmh`?',
+      zh: '列 `spede_kmh` 不存在，是否为 `speed_kmh`？',
+    },
+    at: 'queries/layer/traffic.sql:12:8',
+  };
+  const { url } = await startMock({
+    port: Number(process.argv[2] ?? 8090),
+    notices: process.argv.includes('--broken') ? [broken] : [],
+  });
   console.log(url);
 }

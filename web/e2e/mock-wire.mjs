@@ -49,11 +49,18 @@ export function layerFrame(kind, about, schema, { cells = [], ordinals = [], row
   const parts = [];
   if (kind === 'cells') {
     const ids = Buffer.alloc(cells.length * 8);
-    cells.forEach((cell, i) => ids.writeBigUInt64LE(BigInt(`0x${cell}`), i * 8));
+    for (const [i, cell] of cells.entries()) ids.writeBigUInt64LE(BigInt(`0x${cell}`), i * 8);
     parts.push(ids);
   } else {
     if (kind === 'delta') parts.push(varints(ordinals));
-    parts.push(...schema.map((c, i) => column(c, rows.map((row) => row[i]))));
+    parts.push(
+      ...schema.map((c, i) =>
+        column(
+          c,
+          rows.map((row) => row[i]),
+        ),
+      ),
+    );
   }
   const body = Buffer.concat(parts);
   const count = kind === 'cells' ? cells.length : rows.length;

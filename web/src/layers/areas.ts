@@ -19,8 +19,7 @@ function readArea(value: unknown): AreaFeature {
   const f = fields(value, 'an area');
   const geometry = fields(f['geometry'], 'its geometry');
   const type = geometry['type'];
-  if (type !== 'Polygon' && type !== 'MultiPolygon')
-    throw new Malformed(`geometry \`${String(type)}\` is no area`);
+  if (type !== 'Polygon' && type !== 'MultiPolygon') throw new Malformed(`geometry \`${String(type)}\` is no area`);
   list(geometry['coordinates'], '`coordinates`');
   const p = fields(f['properties'], 'its properties');
   const code = text(p, 'code');
@@ -61,10 +60,7 @@ function ringArea(ring: readonly Position[]): number {
 /** Where the name stands: the centre of mass of the largest part. */
 export function labelPoint(area: AreaFeature): LngLat {
   const rings = polygons(area).map((polygon) => polygon[0] ?? []);
-  const ring = rings.reduce(
-    (a, b) => (Math.abs(ringArea(b)) > Math.abs(ringArea(a)) ? b : a),
-    rings[0] ?? [],
-  );
+  const ring = rings.reduce((a, b) => (Math.abs(ringArea(b)) > Math.abs(ringArea(a)) ? b : a), rings[0] ?? []);
   const [x0 = 0, y0 = 0] = ring[0] ?? [];
   let [x, y, sum] = [0, 0, 0];
   for (let i = 0; i + 1 < ring.length; i++) {

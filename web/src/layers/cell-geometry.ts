@@ -14,10 +14,9 @@ export function cellCorners(cells: BigUint64Array, origin: Xy): Float32Array<Arr
     const ring = cellRing(cell)
       .slice(0, -1)
       .map(([lng, lat]) => project(lng, lat));
-    const middle = ring.reduce(
-      (sum, [x, y]) => [sum[0] + x / ring.length, sum[1] + y / ring.length] as const,
-      [0, 0] as const,
-    );
+    const middle = ring.reduce((sum, [x, y]) => [sum[0] + x / ring.length, sum[1] + y / ring.length] as const, [
+      0, 0,
+    ] as const);
     for (let j = 0; j < CORNERS; j++) {
       const [x, y] = ring[Math.min(j, ring.length - 1)] ?? middle;
       corners[(i * CORNERS + j) * 2] = middle[0] + (x - middle[0]) * FILL - origin[0];
@@ -32,8 +31,7 @@ export function cellIndexes(first: number, count: number): Uint32Array<ArrayBuff
   const indexes = new Uint32Array(count * INDEXES);
   for (let i = 0; i < count; i++) {
     const corner = (first + i) * CORNERS;
-    for (let fan = 0; fan < 4; fan++)
-      indexes.set([corner, corner + fan + 1, corner + fan + 2], i * INDEXES + fan * 3);
+    for (let fan = 0; fan < 4; fan++) indexes.set([corner, corner + fan + 1, corner + fan + 2], i * INDEXES + fan * 3);
   }
   return indexes;
 }

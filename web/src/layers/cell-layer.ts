@@ -126,11 +126,7 @@ export function createCellLayer(id: string): CellLayer {
     gl.uniform1i(card.uniform.cellValues, 0);
     gl.uniform1i(card.uniform.ramp, 1);
     gl.uniform2f(card.uniform.span, ...shown.range);
-    gl.uniformMatrix4fv(
-      card.uniform.matrix,
-      false,
-      originMatrix(args.defaultProjectionData.mainMatrix, origin),
-    );
+    gl.uniformMatrix4fv(card.uniform.matrix, false, originMatrix(args.defaultProjectionData.mainMatrix, origin));
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
     gl.drawElements(gl.TRIANGLES, written * INDEXES, gl.UNSIGNED_INT, 0);
@@ -174,17 +170,7 @@ function createCard(gl: WebGL2RenderingContext): Card {
   gl.bindVertexArray(null);
   const values = texture(gl);
   const ramp = texture(gl);
-  gl.texImage2D(
-    gl.TEXTURE_2D,
-    0,
-    gl.RGBA,
-    RAMP_STEPS,
-    1,
-    0,
-    gl.RGBA,
-    gl.UNSIGNED_BYTE,
-    rampTexels(CELL_OPACITY),
-  );
+  gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, RAMP_STEPS, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, rampTexels(CELL_OPACITY));
   const at = (name: string): WebGLUniformLocation | null => gl.getUniformLocation(program, name);
   const uniform = { matrix: at('matrix'), span: at('span'), cellValues: at('cellValues'), ramp: at('ramp') };
   return { program, vao, vertices, indexes, values, ramp, uniform };

@@ -21,9 +21,7 @@ export type MapEvents = {
 
 export type CityMap = {
   readonly showAreas: (level: 'county' | 'town', areas: Areas) => void;
-  readonly showCells: (
-    shown: { picture: Picture; column: number; range: readonly [number, number] } | null,
-  ) => void;
+  readonly showCells: (shown: { picture: Picture; column: number; range: readonly [number, number] } | null) => void;
   readonly showPins: (pins: Pins) => void;
   readonly showPicked: (cell: bigint | null) => void;
   readonly showLanguage: (mode: LanguageMode) => void;
@@ -69,7 +67,10 @@ export function createMap(container: HTMLElement, testing: boolean, events: MapE
     city = bounds ?? city;
     if (city === null) return;
     const [west, south, east, north] = city;
-    map.fitBounds([west, south, east, north], { padding: 28, duration: calm ? 0 : 900 });
+    map.fitBounds([west, south, east, north], {
+      padding: { top: 76, bottom: 32, left: 32, right: 32 },
+      duration: calm ? 0 : 900,
+    });
   }
 
   function cellUnder({ lng, lat }: { lng: number; lat: number }): bigint | null {
@@ -101,9 +102,7 @@ export function createMap(container: HTMLElement, testing: boolean, events: MapE
     showCells: (shown) => {
       const first = shown?.picture.table.ids[0];
       resolution =
-        shown === null || first === undefined || shown.picture.table.length === 0
-          ? null
-          : resolutionOf(first);
+        shown === null || first === undefined || shown.picture.table.length === 0 ? null : resolutionOf(first);
       cells.show(shown);
       map.triggerRepaint();
     },
@@ -115,8 +114,7 @@ export function createMap(container: HTMLElement, testing: boolean, events: MapE
       }),
     showLanguage: (mode) =>
       whenLoaded(() => {
-        for (const id of ['county-names', 'town-names'])
-          map.setLayoutProperty(id, 'text-field', nameField(mode));
+        for (const id of ['county-names', 'town-names']) map.setLayoutProperty(id, 'text-field', nameField(mode));
       }),
     flyTo: (lng, lat) => {
       const camera = { center: [lng, lat] as [number, number], zoom: Math.max(map.getZoom(), CLOSE_ZOOM) };

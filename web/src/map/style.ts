@@ -76,6 +76,7 @@ export function baseStyle(): StyleSpecification {
           'icon-image': ['get', 'image'],
           'icon-allow-overlap': true,
           'icon-ignore-placement': true,
+          'icon-offset': ['match', ['get', 'kind'], 'order', ['literal', [11, -7]], ['literal', [0, 0]]],
           'symbol-sort-key': ['-', 0, ['get', 'rank']],
         },
       },

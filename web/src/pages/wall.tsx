@@ -68,7 +68,9 @@ function chooseColumn(name: string): void {
 const actions = {
   chooseLayer,
   chooseColumn,
-  togglePause: () => void (paused.value = !paused.value),
+  togglePause: () => {
+    paused.value = !paused.value;
+  },
   wholeCity: () => map?.fitCity(),
 };
 
@@ -100,8 +102,7 @@ async function loadAreas(shown: CityMap, attempt = 0): Promise<void> {
   if (county !== null) shown.showAreas('county', county);
   if (town !== null) shown.showAreas('town', town);
   pageFault.value = county === null ? WORDS.noAreas : null;
-  if (county === null)
-    setTimeout(() => void loadAreas(shown, attempt + 1), Math.min(60_000, 2000 * 2 ** attempt));
+  if (county === null) setTimeout(() => void loadAreas(shown, attempt + 1), Math.min(60_000, 2000 * 2 ** attempt));
 }
 
 /** The map follows the signals; each effect reads only what it draws. */
@@ -136,20 +137,25 @@ function everyHalfSecond(): void {
   if (next !== null) chooseColumn(next);
 }
 
-const touched = (): void => void (touchedMs = Date.now());
+function touched(): void {
+  touchedMs = Date.now();
+}
 
 export function Wall() {
   const container = useRef<HTMLDivElement>(null);
   useEffect(() => {
     openStream();
     const timer = setInterval(everyHalfSecond, 500);
-    for (const type of ['pointerdown', 'keydown', 'wheel'] as const)
-      addEventListener(type, touched, { passive: true });
+    for (const type of ['pointerdown', 'keydown', 'wheel'] as const) addEventListener(type, touched, { passive: true });
     if (container.current !== null) {
       try {
         map = createMap(container.current, testing, {
-          onHover: (cell) => void (hovered.value = cell),
-          onPick: (cell) => void (picked.value = picked.value === cell ? null : cell),
+          onHover: (cell) => {
+            hovered.value = cell;
+          },
+          onPick: (cell) => {
+            picked.value = picked.value === cell ? null : cell;
+          },
           onTouched: touched,
         });
         followSignals(map);

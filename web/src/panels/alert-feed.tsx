@@ -55,11 +55,7 @@ function AlertRow({ alert, go }: { readonly alert: Alert; readonly go: Go }) {
         <span class="row-time" title={say(alert.open ? WORDS.openCount : WORDS.cleared)}>
           <span>{formatTime(alert.raisedMs, timeZone.value)}</span>
           <small>
-            {alert.open ? (
-              formatAge(Math.max(10_000, serverNowMs.value - alert.raisedMs))
-            ) : (
-              <Say of={WORDS.cleared} />
-            )}
+            {alert.open ? formatAge(Math.max(10_000, serverNowMs.value - alert.raisedMs)) : <Say of={WORDS.cleared} />}
           </small>
         </span>
       </button>

@@ -4,7 +4,6 @@ import { areaName, NO_AREAS } from '../layers/areas';
 import { createAreaIndex, rankAreas } from '../layers/ranking';
 import { pictureOf, rangeOf } from '../state/select';
 import { cividis } from '../theme/ramps';
-import { formatMeasure } from '../words/format';
 import { WORDS } from '../words/strings';
 import { Empty, Panel } from './panel';
 import { Say } from './say';
@@ -14,9 +13,7 @@ export const counties = signal(NO_AREAS);
 
 const index = computed(() => createAreaIndex(counties.value));
 const picture = computed(() => pictureOf(wall.value, layerName.value));
-const ranks = computed(() =>
-  picture.value === null ? [] : rankAreas(index.value, picture.value, columnIndex.value),
-);
+const ranks = computed(() => (picture.value === null ? [] : rankAreas(index.value, picture.value, columnIndex.value)));
 
 export function AreaRanking() {
   const column = columns.value[columnIndex.value];
@@ -32,10 +29,7 @@ export function AreaRanking() {
   return (
     <Panel name="ranking" title={WORDS.ranking} aside={aside}>
       {ranks.value.length === 0 ? (
-        <Empty
-          words={picture.value === null ? WORDS.loading : WORDS.noCells}
-          waiting={picture.value === null}
-        />
+        <Empty words={picture.value === null ? WORDS.loading : WORDS.noCells} waiting={picture.value === null} />
       ) : (
         <ol class="bars">
           {ranks.value.map(({ area, mean }, i) => {
@@ -50,7 +44,7 @@ export function AreaRanking() {
                 <span class="track">
                   <i style={{ width, background: `rgb(${cividis(t).join(' ')})` }} />
                 </span>
-                <span class="figure">{formatMeasure(mean)}</span>
+                <span class="figure">{mean.toFixed(high - low >= 1000 ? 0 : 1)}</span>
               </li>
             );
           })}

@@ -50,11 +50,7 @@ function FeedRow({ feed }: { readonly feed: Feed }) {
         {feed.quarantined > 0 && <em> −{formatCount(feed.quarantined)}</em>}
       </span>
       <span class="figure age">
-        {landed === null ? (
-          <Say of={WORDS.never} />
-        ) : (
-          formatAge(Math.round((serverNowMs.value - landed) / 1000) * 1000)
-        )}
+        {landed === null ? <Say of={WORDS.never} /> : formatAge(Math.round((serverNowMs.value - landed) / 1000) * 1000)}
       </span>
     </li>
   );

@@ -33,11 +33,13 @@ function Tile({ kpi }: { readonly kpi: Kpi }) {
       <h3 class="stacked">
         <Say of={kpi.title} />
       </h3>
-      <p class="reading">
-        <strong>{formatValue(kpi.value, kpi.format)}</strong>
-        {unit !== null && <small>{unit}</small>}
-      </p>
-      {kpi.series !== null && <Sparkline series={kpi.series} />}
+      <div class="tile-foot">
+        <p class="reading">
+          <strong>{formatValue(kpi.value, kpi.format)}</strong>
+          {unit !== null && <small>{unit}</small>}
+        </p>
+        {kpi.series !== null && <Sparkline series={kpi.series} />}
+      </div>
     </li>
   );
 }

@@ -9,18 +9,7 @@ import { formatMeasure, formatTime } from '../words/format';
 import { WORDS } from '../words/strings';
 import { counties } from './area-ranking';
 import { Say, say } from './say';
-import {
-  columnIndex,
-  columnName,
-  columns,
-  fresh,
-  hovered,
-  layerName,
-  paused,
-  picked,
-  timeZone,
-  wall,
-} from './store';
+import { columnIndex, columnName, columns, fresh, hovered, layerName, paused, picked, timeZone, wall } from './store';
 
 export type StageActions = {
   readonly chooseLayer: (name: string) => void;
@@ -64,10 +53,7 @@ function SceneBar({ actions }: { readonly actions: StageActions }) {
       {layers.length > 1 && (
         <label class="layer-choice">
           <Say of={WORDS.layers} />
-          <select
-            value={layerName.value}
-            onChange={(event) => actions.chooseLayer(event.currentTarget.value)}
-          >
+          <select value={layerName.value} onChange={(event) => actions.chooseLayer(event.currentTarget.value)}>
             {layers.map((layer) => (
               <option key={layer.name} value={layer.name}>
                 {say(layer.title)}
@@ -119,6 +105,7 @@ function Legend({ picture }: { readonly picture: Picture }) {
   if (column === undefined) return null;
   const [low, high] = rangeOf(picture, columnIndex.value, column.range);
   const info = layerInfo(wall.value, layerName.value);
+  const many = (wall.value.sys?.layers.length ?? 0) > 1;
   return (
     <section class="legend" aria-label={say(WORDS.legend)}>
       <h2>
@@ -132,8 +119,12 @@ function Legend({ picture }: { readonly picture: Picture }) {
         ))}
       </div>
       <p>
-        {info !== null && <Say of={info.title} />} · {picture.table.length.toLocaleString('en-US')}{' '}
-        <Say of={WORDS.cells} /> · <Say of={WORDS.dataTime} />{' '}
+        {many && info !== null && (
+          <>
+            <Say of={info.title} /> ·{' '}
+          </>
+        )}
+        {picture.table.length.toLocaleString('en-US')} <Say of={WORDS.cells} /> · <Say of={WORDS.dataTime} />{' '}
         <b>{formatTime(picture.tsMs, timeZone.value)}</b>
       </p>
     </section>
@@ -148,25 +139,19 @@ function CellCard({ picture }: { readonly picture: Picture }) {
   return (
     <section class="cell-card" aria-label={say(WORDS.cell)} data-cell={cellText(cell)}>
       <h2>
-        {area === null ? <Say of={WORDS.cell} /> : <Say of={areaName(area)} />}{' '}
-        <small>{cellText(cell)}</small>
+        {area === null ? <Say of={WORDS.cell} /> : <Say of={areaName(area)} />} <small>{cellText(cell)}</small>
       </h2>
       <dl>
         {columns.value.map((column, i) => {
           const value = picture.columns[i]?.[ordinal] ?? Number.NaN;
           return (
-            <div
-              key={column.name}
-              class={column.name === (columnName.value ?? columns.value[0]?.name) ? 'on' : ''}
-            >
+            <div key={column.name} class={column.name === (columnName.value ?? columns.value[0]?.name) ? 'on' : ''}>
               <dt>
                 <Say of={column.title} />
               </dt>
               <dd>
                 {Number.isNaN(value) ? <Say of={WORDS.noValue} /> : formatMeasure(value)}
-                {column.unit !== null && column.unit !== '1' && !Number.isNaN(value) && (
-                  <small> {column.unit}</small>
-                )}
+                {column.unit !== null && column.unit !== '1' && !Number.isNaN(value) && <small> {column.unit}</small>}
               </dd>
             </div>
           );

@@ -9,7 +9,7 @@ import type { Go } from './alert-feed';
 import { Empty, Panel } from './panel';
 import { Say, say } from './say';
 import { SeverityBadge } from './severity-badge';
-import { officer, serverNowMs, setOfficer, wall } from './store';
+import { officer, serverNowMs, wall } from './store';
 
 const SHOWN = 40;
 
@@ -48,13 +48,6 @@ function Counts({ orders }: { readonly orders: readonly Order[] }) {
           <strong>{overdue}</strong> <Say of={WORDS.overdue} />
         </span>
       )}
-      <input
-        class="officer"
-        value={officer.value}
-        placeholder={say(WORDS.officer)}
-        aria-label={say(WORDS.officer)}
-        onChange={(event) => setOfficer(event.currentTarget.value.trim())}
-      />
     </span>
   );
 }
@@ -63,9 +56,7 @@ function Counts({ orders }: { readonly orders: readonly Order[] }) {
 function Timer({ order }: { readonly order: Order }) {
   const now = serverNowMs.value;
   if (!isActive(order)) {
-    return (
-      <span class="timer">{formatTimer((order.closedMs ?? order.dispatchedMs) - order.dispatchedMs)}</span>
-    );
+    return <span class="timer">{formatTimer((order.closedMs ?? order.dispatchedMs) - order.dispatchedMs)}</span>;
   }
   if (order.dueMs === null) return <span class="timer">{formatTimer(now - order.dispatchedMs)}</span>;
   const left = order.dueMs - now;

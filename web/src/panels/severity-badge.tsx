@@ -23,13 +23,7 @@ export function SeverityBadge({
       {mark.sides === 0 ? (
         <circle cx="16" cy="16" r="13.5" fill={mark.colour} />
       ) : (
-        <polygon
-          points={points}
-          fill={mark.colour}
-          stroke={mark.colour}
-          stroke-width="2"
-          stroke-linejoin="round"
-        />
+        <polygon points={points} fill={mark.colour} stroke={mark.colour} stroke-width="2" stroke-linejoin="round" />
       )}
       <text x="16" y={mark.sides === 3 ? 23.5 : 20.8} text-anchor="middle">
         {mark.numeral}

@@ -1,10 +1,10 @@
-/** The line at the foot: the newest alerts and orders passing by slowly. It moves by CSS alone. */
+/** The line at the foot: the newest alerts and orders passing by slowly, twice over so that it has no end; and who is on duty. */
 import { computed } from '@preact/signals';
 import type { Bilingual } from '../protocol/read';
 import { formatTime } from '../words/format';
 import { WORDS } from '../words/strings';
 import { Say } from './say';
-import { language, timeZone, wall } from './store';
+import { language, officer, setOfficer, timeZone, wall } from './store';
 
 type Item = {
   readonly key: string;
@@ -38,35 +38,40 @@ const items = computed<readonly Item[]>(() => {
   return all.sort((a, b) => b.atMs - a.atMs).slice(0, SHOWN);
 });
 
-/** A run starts again only when its text changes, not with every tick of the state. */
-const signature = computed(() => items.value.map((item) => `${item.key}${item.state.en}`).join());
-
 export function Ticker() {
   const shown = items.value;
   const both = language.value === 'both' ? 1 : 0.6;
-  const length = shown.reduce(
-    (sum, item) => sum + 14 + (item.title.zh.length * 2 + item.title.en.length) * both,
-    60,
-  );
+  const length = shown.reduce((sum, item) => sum + 14 + (item.title.zh.length * 2 + item.title.en.length) * both, 60);
   const run = (
     <>
       {shown.map((item) => (
         <span key={item.key} class="passing">
-          <time>{formatTime(item.atMs, timeZone.value)}</time> <em>{item.kind.zh}</em> <Say of={item.title} />{' '}
-          — <Say of={item.state} />
+          <time>{formatTime(item.atMs, timeZone.value)}</time> <em>{item.kind.zh}</em> <Say of={item.title} /> —{' '}
+          <Say of={item.state} />
         </span>
       ))}
     </>
   );
   return (
-    <footer class="ticker" data-run={signature.value.length}>
-      {shown.length === 0 ? (
-        <Say of={WORDS.quiet} />
-      ) : (
-        <div class="run" style={{ animationDuration: `${Math.round(length / CHARACTERS_A_SECOND)}s` }}>
-          {run}
-        </div>
-      )}
+    <footer class="foot">
+      <div class="ticker">
+        {shown.length === 0 ? (
+          <Say of={WORDS.quiet} />
+        ) : (
+          <div class="run" style={{ animationDuration: `${Math.round(length / CHARACTERS_A_SECOND)}s` }}>
+            {run}
+            <span aria-hidden="true">{run}</span>
+          </div>
+        )}
+      </div>
+      <label>
+        <Say of={WORDS.officer} />
+        <input
+          class="officer"
+          value={officer.value}
+          onChange={(event) => setOfficer(event.currentTarget.value.trim())}
+        />
+      </label>
     </footer>
   );
 }

@@ -18,11 +18,9 @@ export function decodeHeader(buffer: ArrayBuffer): RawFrame {
   if (buffer.byteLength < HEADER_BYTES)
     throw new Malformed(`a binary frame of ${buffer.byteLength} bytes has no header`);
   const view = new DataView(buffer);
-  if (view.getUint8(0) !== MAGIC || view.getUint8(1) !== VERSION)
-    throw new Malformed('not a frame of loom.v1');
+  if (view.getUint8(0) !== MAGIC || view.getUint8(1) !== VERSION) throw new Malformed('not a frame of loom.v1');
   const code = view.getUint8(2);
-  if (code !== 1 && code !== 2 && code !== 3 && code !== 4)
-    throw new Malformed(`frame kind ${code} is not known`);
+  if (code !== 1 && code !== 2 && code !== 3 && code !== 4) throw new Malformed(`frame kind ${code} is not known`);
   const frame: LayerBinary = {
     t: 'layer-binary',
     kind: KINDS[code],
@@ -81,12 +79,7 @@ export function readDelta(frame: LayerBinary, schema: readonly ColumnSchema[]): 
   return { ordinals, columns: columnsAt(body, at, rows, schema) };
 }
 
-function columnsAt(
-  body: Uint8Array,
-  start: number,
-  rows: number,
-  schema: readonly ColumnSchema[],
-): Float32Array[] {
+function columnsAt(body: Uint8Array, start: number, rows: number, schema: readonly ColumnSchema[]): Float32Array[] {
   const rowBytes = schema.reduce((sum, column) => sum + WIDTH[column.type], 0);
   const found = body.byteLength - start;
   if (found !== rows * rowBytes) throw new Malformed(`${found} bytes for ${rows} rows of ${rowBytes} bytes`);

@@ -151,8 +151,7 @@ function readNotice(value: unknown): Notice {
 /** What stopped a layer: a plain text or a notice. */
 function readError(value: unknown): Notice | null {
   if (value === null || value === undefined) return null;
-  if (typeof value === 'string')
-    return { code: 'layer', level: 'error', text: bilingual(value, ''), at: null };
+  if (typeof value === 'string') return { code: 'layer', level: 'error', text: bilingual(value, ''), at: null };
   return { ...readNotice(value), level: 'error' };
 }
 

@@ -1,18 +1,7 @@
 /** One text frame of the stream into one `ServerFrame`. A field that does not fit is `Malformed`; a frame not known is `unknown`. */
 import { readAlert, readCity, readFeeds, readKpis, readOrder, readSchema, readSys } from './decode-body';
 import type { CellRow, LayerText, ServerFrame, Subscribed } from './frames';
-import {
-  type Fields,
-  fields,
-  flag,
-  instant,
-  list,
-  Malformed,
-  measure,
-  number,
-  numberOrNull,
-  text,
-} from './read';
+import { type Fields, fields, flag, instant, list, Malformed, measure, number, numberOrNull, text } from './read';
 
 export function decodeText(line: string): ServerFrame {
   let json: unknown;
@@ -76,15 +65,13 @@ function subscribed(f: Fields): Subscribed {
 
 function cellRow(value: unknown): CellRow {
   const [cell, ...values] = list(value, 'a cell row');
-  if (typeof cell !== 'string' || !/^[0-9a-f]{15,16}$/i.test(cell))
-    throw new Malformed('a cell is not hexadecimal');
+  if (typeof cell !== 'string' || !/^[0-9a-f]{15,16}$/i.test(cell)) throw new Malformed('a cell is not hexadecimal');
   return { cell: BigInt(`0x${cell}`), values: values.length === 0 ? null : values.map(measure) };
 }
 
 function layer(f: Fields): LayerText {
   const kind = f['kind'];
-  if (kind !== 'snapshot' && kind !== 'delta')
-    throw new Malformed(`layer kind \`${String(kind)}\` is not known`);
+  if (kind !== 'snapshot' && kind !== 'delta') throw new Malformed(`layer kind \`${String(kind)}\` is not known`);
   return {
     t: 'layer',
     ch: text(f, 'ch'),

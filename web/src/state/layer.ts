@@ -63,11 +63,10 @@ function delta(layer: LayerState, frame: LayerBinary): LayerStep {
   if (layer.held === null || picture === null || frame.from !== layer.held) return resume(layer);
   const { ordinals, columns } = readDelta(frame, layer.schema);
   if (ordinals.some((ordinal) => ordinal >= table.length)) return restart(layer);
-  const next = picture.columns.map((column) => stretched(column, table.length));
-  next.forEach((column, i) => {
-    const changed = columns[i];
-    if (changed !== undefined)
-      ordinals.forEach((ordinal, row) => void (column[ordinal] = changed[row] ?? Number.NaN));
+  const next = picture.columns.map((column, i) => {
+    const copy = stretched(column, table.length);
+    for (const [row, ordinal] of ordinals.entries()) copy[ordinal] = columns[i]?.[row] ?? Number.NaN;
+    return copy;
   });
   return keep(withPicture(layer, table, next, frame.q, frame.tsMs));
 }
@@ -82,20 +81,20 @@ export function layerText(layer: LayerState, frame: LayerText): LayerStep {
   if (frame.rows.some((row) => row.values !== null && row.values.length !== width)) return restart(layer);
   const table = withRows(whole ? emptyTable() : layer.table, frame.rows);
   const before = whole ? layer.schema.map(() => new Float32Array(0)) : (picture?.columns ?? []);
-  const columns = before.map((column) => stretched(column, table.length));
-  for (const row of frame.rows) {
-    const ordinal = ordinalOf(table, row.cell);
-    if (ordinal === null) continue;
-    columns.forEach((column, i) => void (column[ordinal] = row.values?.[i] ?? Number.NaN));
-  }
+  const columns = before.map((column, i) => {
+    const copy = stretched(column, table.length);
+    for (const row of frame.rows) {
+      const ordinal = ordinalOf(table, row.cell);
+      if (ordinal !== null) copy[ordinal] = row.values?.[i] ?? Number.NaN;
+    }
+    return copy;
+  });
   return keep(withPicture(layer, table, columns, frame.q, frame.tsMs));
 }
 
 /** In the JSON form the client numbers the cells: in the order of their first appearance. */
 function withRows(table: CellTable, rows: readonly CellRow[]): CellTable {
-  const fresh = rows
-    .filter((row) => row.values !== null && ordinalOf(table, row.cell) === null)
-    .map((row) => row.cell);
+  const fresh = rows.filter((row) => row.values !== null && ordinalOf(table, row.cell) === null).map((row) => row.cell);
   return fresh.length === 0 ? table : appendCells(table, [...new Set(fresh)]);
 }
 

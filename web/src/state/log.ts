@@ -19,13 +19,7 @@ export function logSubscribed<T>(log: Log<T>, frame: Subscribed): LogStep<T> {
 }
 
 /** The rows that are open now: the whole list. */
-export function logItems<T>(
-  log: Log<T>,
-  e: string,
-  q: number,
-  items: readonly T[],
-  isDone: IsDone<T>,
-): LogStep<T> {
+export function logItems<T>(log: Log<T>, e: string, q: number, items: readonly T[], isDone: IsDone<T>): LogStep<T> {
   if (log.awaiting) return keep(log);
   if (e !== log.epoch) return ask({ ...log, held: null });
   return keep({ ...log, held: q, rows: bounded(items, isDone) });

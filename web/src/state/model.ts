@@ -135,7 +135,5 @@ export function initialState(): WallState {
 /** What a channel can resume from. */
 export function sinceOf(state: WallState, ch: string): { readonly e: string; readonly q: number } | null {
   const held = ch === 'alerts' ? state.alerts : ch === 'orders' ? state.orders : state.layers[ch];
-  return held === undefined || held.epoch === null || held.held === null
-    ? null
-    : { e: held.epoch, q: held.held };
+  return held === undefined || held.epoch === null || held.held === null ? null : { e: held.epoch, q: held.held };
 }

@@ -1,13 +1,5 @@
 /** (state, what happened) → state and what to ask for. Pure: the time is part of what happened. */
-import type {
-  Alert,
-  LogEvent,
-  LogItems,
-  Order,
-  ServerFrame,
-  StateFrame,
-  Subscribed,
-} from '../protocol/frames';
+import type { Alert, LogEvent, LogItems, Order, ServerFrame, StateFrame, Subscribed } from '../protocol/frames';
 import { type LayerStep, layerBinary, layerSubscribed, layerText, layerWatermark } from './layer';
 import { type LogStep, logEvent, logItems, logSubscribed, logWatermark } from './log';
 import { type Effect, emptyLayer, type LayerState, type Step, type WallState } from './model';

@@ -89,7 +89,5 @@ export function notices(state: WallState): readonly Notice[] {
 }
 
 export function sortedFeeds(feeds: readonly Feed[]): readonly Feed[] {
-  return feeds.toSorted(
-    (a, b) => Number(b.stale) - Number(a.stale) || (a.lastLandedMs ?? 0) - (b.lastLandedMs ?? 0),
-  );
+  return feeds.toSorted((a, b) => Number(b.stale) - Number(a.stale) || (a.lastLandedMs ?? 0) - (b.lastLandedMs ?? 0));
 }

@@ -9,11 +9,11 @@ const SMALLEST_PX = 9;
 export function fitText(): void {
   const asked = Number(new URLSearchParams(location.search).get('scale'));
   const scale = asked >= 0.5 && asked <= 3 ? asked : 1;
-  const fit = (): void => {
+  const follow = (): void => {
     const rems = innerWidth / innerHeight >= WIDE_FROM ? WIDE_REMS : PLAIN_REMS;
     const px = Math.max(SMALLEST_PX, (Math.min(innerHeight, innerWidth) / rems) * scale);
     document.documentElement.style.fontSize = `${px.toFixed(3)}px`;
   };
-  addEventListener('resize', fit);
-  fit();
+  addEventListener('resize', follow);
+  follow();
 }

@@ -92,7 +92,10 @@ export function openLink(options: LinkOptions, events: LinkEvents): Link {
     let tail = Promise.resolve();
     /** Frames are handed on in their order: behind one that is being unpacked, all wait. */
     const receive = (decoded: Decoded): void => {
-      if (waiting === 0 && !(decoded instanceof Promise)) return decoded.forEach(take);
+      if (waiting === 0 && !(decoded instanceof Promise)) {
+        decoded.forEach(take);
+        return;
+      }
       const ready = Promise.resolve(decoded).catch(() => null);
       waiting += 1;
       tail = tail
