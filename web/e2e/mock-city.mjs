@@ -224,7 +224,7 @@ export function orderFor(alert, n, nowUs) {
     unit: `u-${n}`,
     unit_name: { en, zh },
     area: alert.area,
-    title: { en: `Check and handle: ${alert.title.en}`, zh: `核查处置：${alert.title.zh}` },
+    title: alert.title,
     state: 'dispatched',
     lng: alert.lng,
     lat: alert.lat,

@@ -219,10 +219,8 @@ function readProbes(count) {
   const context = copy.getContext('2d', { willReadFrequently: true });
   context.drawImage(canvas, 0, 0);
   const ratio = canvas.width / canvas.clientWidth;
-  return window.cityloom
-    .probes(count)
-    .map((probe) => ({
-      ...probe,
-      pixel: [...context.getImageData(Math.round(probe.x * ratio), Math.round(probe.y * ratio), 1, 1).data.slice(0, 3)],
-    }));
+  return window.cityloom.probes(count).map((probe) => ({
+    ...probe,
+    pixel: [...context.getImageData(Math.round(probe.x * ratio), Math.round(probe.y * ratio), 1, 1).data.slice(0, 3)],
+  }));
 }

@@ -103,7 +103,7 @@ function OrderRow({ order, go }: { readonly order: Order; readonly go: Go }) {
       {isActive(order) && note === null && (
         <button
           type="button"
-          class="act"
+          class="act stacked"
           disabled={busy}
           onClick={() => (order.state === 'dispatched' ? act('accept') : setNote(''))}
         >
