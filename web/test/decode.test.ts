@@ -123,6 +123,18 @@ describe('text frames', () => {
     expect(decodeText('{"t":"state","ch":"presence","body":{}}')).toEqual({ t: 'unknown', what: 'state of presence' });
   });
 
+  it('a broken layer told as a line of text is taken apart', () => {
+    const line = 'queries/layer/traffic.sql:12:8: SQL_COLUMN: no column `spede`';
+    const sys = decodeText(JSON.stringify({ t: 'state', ch: 'sys', body: { layers: [{ name: 'map', error: line }] } }));
+    const error = {
+      code: 'SQL_COLUMN',
+      level: 'error',
+      at: 'queries/layer/traffic.sql:12:8',
+      text: { en: 'no column `spede`' },
+    };
+    expect(sys).toMatchObject({ body: { layers: [{ error }] } });
+  });
+
   it('a broken layer is known by its place', () => {
     const error = '{"code":"q","text":{"en":"no column"},"at":"queries/x.sql:12:8"}';
     const sys = decodeText(

@@ -10,7 +10,7 @@ import type { Pins } from '../layers/pins';
 import type { Picture } from '../state/model';
 import type { LanguageMode } from '../words/strings';
 import { addPinImages } from './pin-images';
-import { ABOVE_CELLS, baseStyle, graticule, nameField, namePoints } from './style';
+import { ABOVE_CELLS, baseStyle, graticule, nameField, namePoints, textSizes } from './style';
 
 export type MapEvents = {
   /** The cell under the pointer at the layer's resolution, null outside. */
@@ -57,11 +57,18 @@ export function createMap(container: HTMLElement, testing: boolean, events: MapE
   let resolution: number | null = null;
   const loaded = new Promise<void>((done) => void map.once('load', () => done())).then(() => {
     addPinImages(map);
+    fitText();
     map.addLayer(cells.layer, ABOVE_CELLS);
   });
 
   const source = (id: string): GeoJSONSource | undefined => map.getSource<GeoJSONSource>(id);
   const whenLoaded = (act: () => void): void => void loaded.then(act);
+
+  function fitText(): void {
+    const remPx = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
+    for (const [layer, px] of textSizes(remPx)) map.setLayoutProperty(layer, 'text-size', px);
+    map.setLayoutProperty('pins', 'icon-size', remPx / 16);
+  }
 
   function fitCity(bounds?: Bounds): void {
     city = bounds ?? city;
@@ -84,7 +91,10 @@ export function createMap(container: HTMLElement, testing: boolean, events: MapE
     if (cell !== null) events.onPick(cell);
   });
   for (const type of ['dragstart', 'wheel', 'touchstart'] as const) map.on(type, events.onTouched);
-  map.on('resize', () => fitCity());
+  map.on('resize', () => {
+    whenLoaded(fitText);
+    fitCity();
+  });
 
   return {
     loaded,

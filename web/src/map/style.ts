@@ -11,6 +11,13 @@ const TOWNS_FROM_ZOOM = 9.6;
 /** The layer before which the cells are drawn: borders and names lie over them. */
 export const ABOVE_CELLS = 'towns';
 
+/** Sizes of what is written on the map, in rem: a wall's text follows its height. */
+const TEXT_REMS = { 'county-names': 1.08, 'town-names': 0.85 } as const;
+
+export function textSizes(remPx: number): readonly (readonly [layer: string, px: number])[] {
+  return Object.entries(TEXT_REMS).map(([layer, rems]) => [layer, rems * remPx]);
+}
+
 export function baseStyle(): StyleSpecification {
   const source = { type: 'geojson', data: EMPTY } as const;
   return {
@@ -58,14 +65,14 @@ export function baseStyle(): StyleSpecification {
         type: 'symbol',
         source: 'town-names',
         minzoom: TOWNS_FROM_ZOOM + 0.4,
-        layout: { 'text-font': FONTS, 'text-size': 13 },
+        layout: { 'text-font': FONTS },
         paint: { 'text-color': '#d3e2f4', 'text-halo-color': '#07101f', 'text-halo-width': 1.6 },
       },
       {
         id: 'county-names',
         type: 'symbol',
         source: 'county-names',
-        layout: { 'text-font': FONTS, 'text-size': 17, 'text-line-height': 1.15, 'text-padding': 1 },
+        layout: { 'text-font': FONTS, 'text-line-height': 1.15, 'text-padding': 1 },
         paint: { 'text-color': '#ffffff', 'text-halo-color': '#07101f', 'text-halo-width': 2 },
       },
       {

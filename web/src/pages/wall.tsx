@@ -16,6 +16,7 @@ import {
   columnIndex,
   columnName,
   columns,
+  declaredRange,
   fresh,
   hovered,
   language,
@@ -23,12 +24,13 @@ import {
   nowMs,
   paused,
   picked,
+  picture,
   wall,
 } from '../panels/store';
 import { Ticker } from '../panels/ticker';
 import { sinceOf } from '../state/model';
 import { type Happening, reduce } from '../state/reduce';
-import { layerChannel, pictureOf, rangeOf } from '../state/select';
+import { layerChannel, rangeOf } from '../state/select';
 import { fetchAreas } from '../transport/api';
 import { type Link, openLink } from '../transport/socket';
 import { WORDS } from '../words/strings';
@@ -108,10 +110,10 @@ async function loadAreas(shown: CityMap, attempt = 0): Promise<void> {
 /** The map follows the signals; each effect reads only what it draws. */
 function followSignals(shown: CityMap): void {
   effect(() => {
-    const picture = pictureOf(wall.value, layerName.value);
+    const now = picture.value;
     const column = columnIndex.value;
-    const declared = columns.value[column]?.range ?? null;
-    shown.showCells(picture === null ? null : { picture, column, range: rangeOf(picture, column, declared) });
+    const declared = declaredRange.value;
+    shown.showCells(now === null ? null : { picture: now, column, range: rangeOf(now, column, declared) });
   });
   let [alerts, orders] = [untracked(() => wall.value.alerts.rows), untracked(() => wall.value.orders.rows)];
   effect(() => {
@@ -134,7 +136,9 @@ function everyHalfSecond(): void {
     columns.value.map((column) => column.name),
     columnName.value,
   );
-  if (next !== null) chooseColumn(next);
+  if (next === null) return;
+  chooseColumn(next);
+  map?.fitCity();
 }
 
 function touched(): void {
@@ -172,7 +176,7 @@ export function Wall() {
     };
   }, []);
   return (
-    <div class={`wall ${fresh.value.level}`} data-level={fresh.value.level}>
+    <div class={`wall ${fresh.value.level}`} data-level={fresh.value.level} data-language={language.value}>
       <Header />
       <main>
         <KpiTiles />

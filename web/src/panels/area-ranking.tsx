@@ -2,24 +2,24 @@
 import { computed, signal } from '@preact/signals';
 import { areaName, NO_AREAS } from '../layers/areas';
 import { createAreaIndex, rankAreas } from '../layers/ranking';
-import { pictureOf, rangeOf } from '../state/select';
+import { rangeOf } from '../state/select';
 import { cividis } from '../theme/ramps';
+import { unitText } from '../words/format';
 import { WORDS } from '../words/strings';
 import { Empty, Panel } from './panel';
 import { Say } from './say';
-import { columnIndex, columns, layerName, wall } from './store';
+import { columnIndex, columns, picture } from './store';
 
 export const counties = signal(NO_AREAS);
 
 const index = computed(() => createAreaIndex(counties.value));
-const picture = computed(() => pictureOf(wall.value, layerName.value));
 const ranks = computed(() => (picture.value === null ? [] : rankAreas(index.value, picture.value, columnIndex.value)));
 
 export function AreaRanking() {
   const column = columns.value[columnIndex.value];
   const [low, high] =
     picture.value === null ? [0, 1] : rangeOf(picture.value, columnIndex.value, column?.range ?? null);
-  const unit = column?.unit === '1' ? null : column?.unit;
+  const unit = unitText(column?.unit ?? null);
   const aside = column !== undefined && (
     <span class="count">
       <Say of={column.title} /> · <Say of={WORDS.mean} />

@@ -73,13 +73,15 @@ function ClockFace() {
   );
 }
 
+const LAMPS = 24;
+
 function FeedLamps() {
   const feeds = wall.value.feeds ?? [];
   const stale = feeds.filter((feed) => feed.stale).length;
   if (feeds.length === 0) return null;
   return (
     <div
-      class="lamps"
+      class={feeds.length > LAMPS ? 'lamps many' : 'lamps'}
       role="img"
       aria-label={`${say(WORDS.feeds)}: ${feeds.length - stale} / ${feeds.length} ${say(WORDS.feedsLive)}`}
     >

@@ -1,13 +1,15 @@
 /** The city's indicators: a tile each, Chinese and English title, value, unit and its recent course. */
 import type { Kpi } from '../protocol/frames';
-import { formatValue } from '../words/format';
+import { formatValue, unitText } from '../words/format';
 import { WORDS } from '../words/strings';
 import { Empty, Panel } from './panel';
 import { Say } from './say';
 import { Sparkline } from './sparkline';
 import { wall } from './store';
 
-const TILES = 8;
+const TILES = 12;
+/** From here on a narrow wall has three tiles in a row. */
+const DENSE_FROM = 9;
 
 export function KpiTiles() {
   const kpis = wall.value.kpis;
@@ -16,7 +18,7 @@ export function KpiTiles() {
       {kpis === null || kpis.length === 0 ? (
         <Empty words={kpis === null ? WORDS.loading : WORDS.noKpis} waiting={kpis === null} />
       ) : (
-        <ul class="tiles">
+        <ul class={kpis.length >= DENSE_FROM ? 'tiles dense' : 'tiles'}>
           {kpis.slice(0, TILES).map((kpi) => (
             <Tile key={kpi.name} kpi={kpi} />
           ))}
@@ -27,7 +29,7 @@ export function KpiTiles() {
 }
 
 function Tile({ kpi }: { readonly kpi: Kpi }) {
-  const unit = kpi.unit === null || kpi.unit === '1' || kpi.format?.endsWith('%') ? null : kpi.unit;
+  const unit = kpi.format?.endsWith('%') ? null : unitText(kpi.unit);
   return (
     <li class="tile" data-kpi={kpi.name}>
       <h3 class="stacked">

@@ -3,9 +3,9 @@
 import { areaAt, areaName } from '../layers/areas';
 import { cellCentre, cellText } from '../layers/mercator';
 import { ordinalOf, type Picture } from '../state/model';
-import { layerInfo, pictureOf, rangeOf } from '../state/select';
+import { layerInfo, rangeOf } from '../state/select';
 import { rampGradient } from '../theme/ramps';
-import { formatMeasure, formatTime } from '../words/format';
+import { formatMeasure, formatTime, unitText } from '../words/format';
 import { WORDS } from '../words/strings';
 import { counties } from './area-ranking';
 import { Say, say } from './say';
@@ -19,7 +19,7 @@ export type StageActions = {
 };
 
 export function MapStage({ actions }: { readonly actions: StageActions }) {
-  const picture = pictureOf(wall.value, layerName.value);
+  const picture = shownPicture.value;
   return (
     <>
       <SceneBar actions={actions} />
@@ -110,7 +110,7 @@ function Legend({ picture }: { readonly picture: Picture }) {
     <section class="legend" aria-label={say(WORDS.legend)}>
       <h2>
         <Say of={column.title} />
-        {column.unit !== null && column.unit !== '1' && <small>{column.unit}</small>}
+        {unitText(column.unit) !== null && <small>{unitText(column.unit)}</small>}
       </h2>
       <div class="ramp" style={{ background: rampGradient() }} />
       <div class="ticks">
@@ -151,7 +151,7 @@ function CellCard({ picture }: { readonly picture: Picture }) {
               </dt>
               <dd>
                 {Number.isNaN(value) ? <Say of={WORDS.noValue} /> : formatMeasure(value)}
-                {column.unit !== null && column.unit !== '1' && !Number.isNaN(value) && <small> {column.unit}</small>}
+                {!Number.isNaN(value) && <small> {unitText(column.unit)}</small>}
               </dd>
             </div>
           );

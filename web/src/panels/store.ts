@@ -1,7 +1,7 @@
 /** The signals that panels read. Written by the page alone, except the viewer's own choices. */
 import { computed, signal } from '@preact/signals';
 import { initialState, type WallState } from '../state/model';
-import { columnsOf, freshness } from '../state/select';
+import { columnsOf, freshness, pictureOf } from '../state/select';
 import { LANGUAGE_MODES, type LanguageMode } from '../words/strings';
 
 export const wall = signal<WallState>(initialState());
@@ -19,11 +19,14 @@ export const paused = signal(false);
 export const picked = signal<bigint | null>(null);
 export const hovered = signal<bigint | null>(null);
 
+/** The picture on the map: a new value only when its layer moved. */
+export const picture = computed(() => pictureOf(wall.value, layerName.value));
 export const columns = computed(() => columnsOf(wall.value, layerName.value));
 export const columnIndex = computed(() => {
   const index = columns.value.findIndex((column) => column.name === columnName.value);
   return Math.max(0, index);
 });
+export const declaredRange = computed(() => columns.value[columnIndex.value]?.range ?? null);
 
 const LANGUAGE_KEY = 'cityloom.language';
 const OFFICER_KEY = 'cityloom.officer';

@@ -46,7 +46,8 @@ export function Ticker() {
     <>
       {shown.map((item) => (
         <span key={item.key} class="passing">
-          <time>{formatTime(item.atMs, timeZone.value)}</time> <em>{item.kind.zh}</em> <Say of={item.title} /> —{' '}
+          <time>{formatTime(item.atMs, timeZone.value)}</time>{' '}
+          <em>{language.value === 'en' ? item.kind.en : item.kind.zh}</em> <Say of={item.title} /> —{' '}
           <Say of={item.state} />
         </span>
       ))}

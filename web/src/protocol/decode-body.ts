@@ -148,10 +148,13 @@ function readNotice(value: unknown): Notice {
   };
 }
 
-/** What stopped a layer: a plain text or a notice. */
+/** What stopped a layer: a notice, or a text `file:line:column: CODE: what is wrong`. */
 function readError(value: unknown): Notice | null {
   if (value === null || value === undefined) return null;
-  if (typeof value === 'string') return { code: 'layer', level: 'error', text: bilingual(value, ''), at: null };
+  if (typeof value === 'string') {
+    const [, at = null, code = 'layer', what = value] = /^(\S+:\d+:\d+): (?:(\w+): )?([^]*)$/.exec(value) ?? [];
+    return { code, level: 'error', text: bilingual(what, ''), at };
+  }
   return { ...readNotice(value), level: 'error' };
 }
 

@@ -29,6 +29,12 @@ export function formatMeasure(value: number): string {
   return value.toLocaleString('en-US', { maximumFractionDigits: digits });
 }
 
+/** A unit as it is printed; none where it says nothing. */
+export function unitText(unit: string | null): string | null {
+  if (unit === null || unit === '' || unit === '1') return null;
+  return unit.replace(/^ug\b/, 'µg').replace(/m3\b/, 'm³').replace(/m2\b/, 'm²');
+}
+
 /** `1.2 M`, `34 k`: counts where the order of size is enough. */
 export function formatCount(value: number): string {
   if (value >= 1e6) return `${(value / 1e6).toFixed(value >= 1e7 ? 0 : 1)} M`;
