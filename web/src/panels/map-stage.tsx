@@ -9,7 +9,19 @@ import { formatMeasure, formatTime, unitText } from '../words/format';
 import { WORDS } from '../words/strings';
 import { counties } from './area-ranking';
 import { Say, say } from './say';
-import { columnIndex, columnName, columns, fresh, hovered, layerName, paused, picked, timeZone, wall } from './store';
+import {
+  columnIndex,
+  columnName,
+  columns,
+  fresh,
+  hovered,
+  layerName,
+  paused,
+  picked,
+  picture as shownPicture,
+  timeZone,
+  wall,
+} from './store';
 
 export type StageActions = {
   readonly chooseLayer: (name: string) => void;

@@ -152,7 +152,7 @@ function readNotice(value: unknown): Notice {
 function readError(value: unknown): Notice | null {
   if (value === null || value === undefined) return null;
   if (typeof value === 'string') {
-    const [, at = null, code = 'layer', what = value] = /^(\S+:\d+:\d+): (?:(\w+): )?([^]*)$/.exec(value) ?? [];
+    const [, at = null, code = 'layer', what = value] = /^(\S+:\d+:\d+): (?:(\w+): )?([\s\S]*)$/.exec(value) ?? [];
     return { code, level: 'error', text: bilingual(what, ''), at };
   }
   return { ...readNotice(value), level: 'error' };
