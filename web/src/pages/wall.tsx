@@ -1,0 +1,196 @@
+/** The wall: wires the stream, the map and the panels. It decides nothing that a pure module could. */
+import { effect, untracked } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
+import { NO_AREAS } from '../layers/areas';
+import { pinsOf } from '../layers/pins';
+import { type CityMap, createMap } from '../map/create-map';
+import { AlertFeed } from '../panels/alert-feed';
+import { AreaRanking, counties } from '../panels/area-ranking';
+import { FeedHealth } from '../panels/feed-health';
+import { Header } from '../panels/header';
+import { KpiTiles } from '../panels/kpi-tiles';
+import { MapStage } from '../panels/map-stage';
+import { NoticeStrip, pageFault } from '../panels/notice-strip';
+import { OrderBoard } from '../panels/order-board';
+import {
+  columnIndex,
+  columnName,
+  columns,
+  declaredRange,
+  fresh,
+  hovered,
+  language,
+  layerName,
+  nowMs,
+  paused,
+  picked,
+  picture,
+  wall,
+} from '../panels/store';
+import { Ticker } from '../panels/ticker';
+import { sinceOf } from '../state/model';
+import { type Happening, reduce } from '../state/reduce';
+import { layerChannel, rangeOf } from '../state/select';
+import { fetchAreas } from '../transport/api';
+import { type Link, openLink } from '../transport/socket';
+import { WORDS } from '../words/strings';
+import { isDue, nextScene } from './rotation';
+import { offerTestHook } from './test-hook';
+
+const STATE_CHANNELS = ['sys', 'kpis', 'feeds', 'alerts', 'orders'];
+const query = new URLSearchParams(location.search);
+const testing = query.has('test');
+
+let link: Link | null = null;
+let map: CityMap | null = null;
+let touchedMs = Date.now();
+let sceneSinceMs = Date.now();
+
+function happen(what: Happening): void {
+  const [next, effects] = reduce(wall.value, what);
+  wall.value = next;
+  for (const { ch } of effects) link?.subscribe(ch);
+}
+
+function chooseLayer(name: string): void {
+  if (name === layerName.value) return;
+  link?.unsubscribe(layerChannel(layerName.value));
+  layerName.value = name;
+  columnName.value = null;
+  picked.value = null;
+  happen({ type: 'show-layer', ch: layerChannel(name) });
+  link?.subscribe(layerChannel(name));
+}
+
+function chooseColumn(name: string): void {
+  columnName.value = name;
+  sceneSinceMs = Date.now();
+}
+
+const actions = {
+  chooseLayer,
+  chooseColumn,
+  togglePause: () => {
+    paused.value = !paused.value;
+  },
+  wholeCity: () => map?.fitCity(),
+};
+
+const go = (lng: number, lat: number): void => map?.flyTo(lng, lat);
+
+function openStream(): void {
+  happen({ type: 'show-layer', ch: layerChannel(layerName.value) });
+  const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
+  link = openLink(
+    {
+      url: `${scheme}://${location.host}/api/stream`,
+      protocol: query.get('wire') === 'json' ? 'loom.v1.json' : 'loom.v1',
+      name: query.get('name') ?? 'wall',
+    },
+    {
+      onFrame: (frame) => happen({ type: 'frame', frame, atMs: Date.now() }),
+      onConnecting: () => happen({ type: 'connecting' }),
+      onLost: (retryAtMs, why) => happen({ type: 'lost', retryAtMs, why }),
+      channels: () => [...STATE_CHANNELS, layerChannel(layerName.value)],
+      since: (ch) => sinceOf(wall.value, ch),
+    },
+  );
+}
+
+/** Asked for again until the server has them: a city may still be starting. */
+async function loadAreas(shown: CityMap, attempt = 0): Promise<void> {
+  const [county, town] = await Promise.all([fetchAreas('county'), fetchAreas('town')]);
+  counties.value = county ?? NO_AREAS;
+  if (county !== null) shown.showAreas('county', county);
+  if (town !== null) shown.showAreas('town', town);
+  pageFault.value = county === null ? WORDS.noAreas : null;
+  if (county === null) setTimeout(() => void loadAreas(shown, attempt + 1), Math.min(60_000, 2000 * 2 ** attempt));
+}
+
+/** The map follows the signals; each effect reads only what it draws. */
+function followSignals(shown: CityMap): void {
+  effect(() => {
+    const now = picture.value;
+    const column = columnIndex.value;
+    const declared = declaredRange.value;
+    shown.showCells(now === null ? null : { picture: now, column, range: rangeOf(now, column, declared) });
+  });
+  let [alerts, orders] = [untracked(() => wall.value.alerts.rows), untracked(() => wall.value.orders.rows)];
+  effect(() => {
+    const { alerts: a, orders: o } = wall.value;
+    if (a.rows === alerts && o.rows === orders) return;
+    [alerts, orders] = [a.rows, o.rows];
+    shown.showPins(pinsOf(a.rows, o.rows));
+  });
+  effect(() => shown.showPicked(hovered.value ?? picked.value));
+  effect(() => {
+    document.documentElement.lang = language.value === 'en' ? 'en' : 'zh-CN';
+    shown.showLanguage(language.value);
+  });
+}
+
+function everyHalfSecond(): void {
+  nowMs.value = Date.now();
+  if (!isDue({ paused: paused.value, touchedMs, sinceMs: sceneSinceMs }, nowMs.value)) return;
+  const next = nextScene(
+    columns.value.map((column) => column.name),
+    columnName.value,
+  );
+  if (next === null) return;
+  chooseColumn(next);
+  map?.fitCity();
+}
+
+function touched(): void {
+  touchedMs = Date.now();
+}
+
+export function Wall() {
+  const container = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    openStream();
+    const timer = setInterval(everyHalfSecond, 500);
+    for (const type of ['pointerdown', 'keydown', 'wheel'] as const) addEventListener(type, touched, { passive: true });
+    if (container.current !== null) {
+      try {
+        map = createMap(container.current, testing, {
+          onHover: (cell) => {
+            hovered.value = cell;
+          },
+          onPick: (cell) => {
+            picked.value = picked.value === cell ? null : cell;
+          },
+          onTouched: touched,
+        });
+        followSignals(map);
+        void loadAreas(map);
+        if (testing) offerTestHook(map);
+      } catch (error) {
+        console.warn(error);
+        pageFault.value = WORDS.noMap;
+      }
+    }
+    return () => {
+      clearInterval(timer);
+      link?.close();
+    };
+  }, []);
+  return (
+    <div class={`wall ${fresh.value.level}`} data-level={fresh.value.level} data-language={language.value}>
+      <Header />
+      <main>
+        <KpiTiles />
+        <AreaRanking />
+        <FeedHealth />
+        <section class="stage" aria-label={WORDS.layers.en}>
+          <div class="map" ref={container} />
+          <MapStage actions={actions} />
+          <NoticeStrip />
+        </section>
+        <AlertFeed go={go} />
+        <OrderBoard go={go} />
+      </main>
+      <Ticker />
+    </div>
+  );
+}

@@ -1,0 +1,114 @@
+/** The bar on top: clock, the city's name, what must be known about this wall, and how the data stand. */
+import { formatAge, formatClock } from '../words/format';
+import { LANGUAGE_MODES, WORDS } from '../words/strings';
+import { Say, say } from './say';
+import { fresh, language, serverNowMs, setLanguage, timeZone, wall } from './store';
+
+export function Header() {
+  const { city, sys } = wall.value;
+  const name = city?.name ?? { zh: 'cityloom', en: 'cityloom' };
+  return (
+    <header class="bar">
+      <ClockFace />
+      <div class="heading">
+        <h1>
+          <Say of={name} />
+        </h1>
+        <p>
+          <Say of={WORDS.centre} />
+        </p>
+      </div>
+      <div class="standing">
+        <div class="badges">
+          {(city?.synthetic || sys?.synthetic) && <Badge kind="synthetic" words={WORDS.synthetic} />}
+          {sys?.open && <Badge kind="open" words={WORDS.open} />}
+        </div>
+        <FeedLamps />
+        <LinkState />
+        <fieldset class="switch" aria-label={say(WORDS.language)}>
+          {LANGUAGE_MODES.map((mode) => (
+            <button
+              key={mode}
+              type="button"
+              aria-pressed={language.value === mode}
+              onClick={() => setLanguage(mode)}
+              data-language={mode}
+            >
+              {WORDS[mode].zh}
+            </button>
+          ))}
+        </fieldset>
+      </div>
+    </header>
+  );
+}
+
+/** Always in both languages: who looks at this wall must be able to read it. */
+function Badge({
+  kind,
+  words,
+}: {
+  readonly kind: string;
+  readonly words: { readonly en: string; readonly zh: string };
+}) {
+  return (
+    <strong class={`mark ${kind}`}>
+      {words.en} {words.zh}
+    </strong>
+  );
+}
+
+function ClockFace() {
+  const clock = formatClock(serverNowMs.value, timeZone.value);
+  const mode = language.value;
+  return (
+    <div class="clock">
+      <time>{clock.time}</time>
+      <span>
+        {clock.date}
+        <br />
+        {mode !== 'en' && clock.weekdayZh} {mode !== 'zh' && clock.weekdayEn}
+      </span>
+    </div>
+  );
+}
+
+const LAMPS = 24;
+
+function FeedLamps() {
+  const feeds = wall.value.feeds ?? [];
+  const stale = feeds.filter((feed) => feed.stale).length;
+  if (feeds.length === 0) return null;
+  return (
+    <div
+      class={feeds.length > LAMPS ? 'lamps many' : 'lamps'}
+      role="img"
+      aria-label={`${say(WORDS.feeds)}: ${feeds.length - stale} / ${feeds.length} ${say(WORDS.feedsLive)}`}
+    >
+      {feeds.map((feed) => (
+        <i
+          key={feed.feed}
+          class={feed.lastLandedMs === null ? 'lamp never' : feed.stale ? 'lamp stale' : 'lamp'}
+          title={say(feed.title)}
+        />
+      ))}
+    </div>
+  );
+}
+
+function LinkState() {
+  const { link } = wall.value;
+  const { ageMs, level } = fresh.value;
+  const words = level === 'red' ? WORDS.stale : WORDS[link.phase];
+  return (
+    <div class={`link ${link.phase} ${level}`} role="status" data-phase={link.phase} data-level={level}>
+      <span class="link-word">
+        <i class="lamp" />
+        <Say of={words} />
+      </span>
+      <span class="age">
+        <Say of={WORDS.dataAge} /> <b>{ageMs === null ? '–' : formatAge(ageMs)}</b>
+      </span>
+    </div>
+  );
+}

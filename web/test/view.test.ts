@@ -1,0 +1,152 @@
+/** The pure parts under the picture: geometry, areas, ranking, colours, figures, order of lists, waiting times. */
+import { cellToBoundary, gridDisk, latLngToCell } from 'h3-js';
+import { describe, expect, it } from 'vitest';
+import { areaAt, boundsOf, labelPoint, readAreas } from '../src/layers/areas';
+import { CORNERS, cellCorners, cellIndexes } from '../src/layers/cell-geometry';
+import { originMatrix } from '../src/layers/gl';
+import { cellCentre, project } from '../src/layers/mercator';
+import { createAreaIndex, rankAreas } from '../src/layers/ranking';
+import { isDue, nextScene } from '../src/pages/rotation';
+import { appendCells, emptyTable, initialState, type Picture } from '../src/state/model';
+import { freshness, rangeOf } from '../src/state/select';
+import { cividis, rampTexels } from '../src/theme/ramps';
+import { retryDelayMs } from '../src/transport/backoff';
+import { formatAge, formatMeasure, formatTimer, formatValue } from '../src/words/format';
+
+const disk = BigUint64Array.from(gridDisk(latLngToCell(32.05, 120.9, 9), 3), (cell) => BigInt(`0x${cell}`));
+
+const square = (code: string, west: number, east: number) => ({
+  type: 'Feature',
+  properties: { code, name_zh: code, name_en: code },
+  geometry: {
+    type: 'Polygon',
+    coordinates: [
+      [
+        [west, 31],
+        [east, 31],
+        [east, 33],
+        [west, 33],
+        [west, 31],
+      ],
+    ],
+  },
+}); // prettier-ignore
+const areas = readAreas({
+  type: 'FeatureCollection',
+  features: [square('west', 120, 120.9), square('east', 120.9, 122)],
+});
+
+describe('cells', () => {
+  it('corners lie inside their cell, within a metre of f32', () => {
+    const origin = project(...cellCentre(disk[0] ?? 0n));
+    const corners = cellCorners(disk, origin);
+    disk.forEach((cell, i) => {
+      const [x, y] = project(...cellCentre(cell));
+      const ring = cellToBoundary(cell.toString(16), true).map(([lng, lat]) => project(lng, lat));
+      const reach = Math.max(...ring.map(([a, b]) => Math.hypot(a - x, b - y)));
+      for (let j = 0; j < CORNERS; j++) {
+        const dx = (corners[(i * CORNERS + j) * 2] ?? 0) + origin[0] - x;
+        const dy = (corners[(i * CORNERS + j) * 2 + 1] ?? 0) + origin[1] - y;
+        expect(Math.hypot(dx, dy)).toBeLessThan(reach);
+        expect(Math.hypot(dx, dy)).toBeGreaterThan(reach * 0.7);
+      }
+    });
+  });
+
+  it('the fan of a later cell starts at its own corners', () => {
+    expect([...cellIndexes(2, 1)]).toEqual([12, 13, 14, 12, 14, 15, 12, 15, 16, 12, 16, 17]);
+  });
+
+  it('the matrix for relative coordinates gives what the full one gives', () => {
+    const matrix = Array.from({ length: 16 }, (_, i) => (i * 7) % 5);
+    const moved = originMatrix(matrix, [0.25, 0.5]);
+    const at = (m: ArrayLike<number>, x: number, y: number) =>
+      [0, 1, 2, 3].map((r) => (m[r] ?? 0) * x + (m[4 + r] ?? 0) * y + (m[12 + r] ?? 0));
+    expect(at(moved, 0.5, 0.25)).toEqual(at(matrix, 0.75, 0.75));
+  });
+});
+
+describe('areas', () => {
+  it('a point has its area, a name its place, a city its bounds', () => {
+    expect(areaAt(areas, [121, 32])?.properties.code).toBe('east');
+    expect(areaAt(areas, [123, 32])).toBeNull();
+    expect(boundsOf(areas)).toEqual([120, 31, 122, 33]);
+    const [first] = areas.features;
+    expect(first && labelPoint(first).map((v) => Math.round(v * 1e6) / 1e6)).toEqual([120.45, 32]);
+  });
+
+  it('districts are ranked by the mean of the cells that have a value', () => {
+    const table = appendCells(emptyTable(), disk);
+    const column = Float32Array.from(disk, (cell) => (cellCentre(cell)[0] > 120.9 ? 8 : 2));
+    column[0] = Number.NaN;
+    const picture: Picture = { schema: [], table, columns: [column], q: 1, tsMs: 1 };
+    const ranks = rankAreas(createAreaIndex(areas), picture, 0);
+    expect(ranks.map((rank) => [rank.area.properties.code, rank.mean])).toEqual([
+      ['east', 8],
+      ['west', 2],
+    ]); // prettier-ignore
+    expect(ranks.reduce((sum, rank) => sum + rank.cells, 0)).toBe(disk.length - 1);
+    expect(rangeOf(picture, 0, null)).toEqual([2, 8]);
+  });
+});
+
+describe('colours and figures', () => {
+  it('the ramp grows lighter at every step', () => {
+    const light = ([r, g, b]: readonly number[]) => 0.2126 * (r ?? 0) + 0.7152 * (g ?? 0) + 0.0722 * (b ?? 0);
+    const steps = Array.from({ length: 256 }, (_, i) => light(cividis(i / 255)));
+    steps.forEach((step, i) => void (i > 0 && expect(step).toBeGreaterThanOrEqual((steps[i - 1] ?? 0) - 0.3)));
+    expect([...rampTexels(1).slice(0, 4)]).toEqual([0, 34, 78, 255]);
+  });
+
+  it('figures follow their format', () => {
+    expect([
+      formatValue(0.893, '0.0%'),
+      formatValue(1234.5, '0'),
+      formatValue(3.1449, '0.00'),
+      formatValue(null, '0'),
+    ]).toEqual(['89.3%', '1,235', '3.14', '–']);
+    expect([formatMeasure(0.123), formatMeasure(45.67), formatMeasure(789.4)]).toEqual(['0.12', '45.7', '789']);
+    expect([formatTimer(-5), formatTimer(62_000), formatTimer(3_723_000)]).toEqual(['0:00', '1:02', '1:02:03']);
+    expect([formatAge(400), formatAge(61_000), formatAge(200_000), formatAge(9_000_000)]).toEqual([
+      '0.4 s',
+      '61 s',
+      '3 min',
+      '3 h',
+    ]);
+  });
+});
+
+describe('waiting', () => {
+  it('the picture is amber after a missed heartbeat and red at 15 s', () => {
+    const state = initialState();
+    const heard = { ...state, link: { ...state.link, heardMs: 1000 } };
+    expect([2000, 6600, 16_000].map((now) => freshness(heard, now).level)).toEqual(['fresh', 'amber', 'red']);
+    expect(freshness(state, 99).ageMs).toBeNull();
+  });
+
+  it('a retry waits between half a second and fifteen, wider with each failure', () => {
+    for (let attempt = 0; attempt < 40; attempt++) {
+      expect(retryDelayMs(attempt, 0)).toBe(500);
+      expect(retryDelayMs(attempt, 0.999)).toBeLessThanOrEqual(15_000);
+      expect(retryDelayMs(attempt + 1, 0.5)).toBeGreaterThanOrEqual(retryDelayMs(attempt, 0.5));
+    }
+  });
+
+  it('scenes go round while nobody touches the wall', () => {
+    expect(['a', 'b', 'c', null, 'x'].map((name) => nextScene(['a', 'b', 'c'], name))).toEqual([
+      'b',
+      'c',
+      'a',
+      'b',
+      'a',
+    ]);
+    expect(nextScene([], 'a')).toBeNull();
+    const calm = { paused: false, touchedMs: 0, sinceMs: 0 };
+    expect([
+      isDue(calm, 30_000),
+      isDue(calm, 29_000),
+      isDue({ ...calm, paused: true }, 60_000),
+      isDue({ ...calm, touchedMs: 9000 }, 31_000),
+    ]).toEqual([true, false, false, false]);
+  });
+});

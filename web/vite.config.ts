@@ -1,0 +1,14 @@
+/** The build: one page, hashed assets, no inlined scripts, so that the strictest CSP holds. */
+import { defineConfig } from 'vite';
+
+const server = process.env['CITYLOOM_URL'] ?? 'http://127.0.0.1:8080';
+
+export default defineConfig({
+  build: {
+    target: 'es2023',
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    chunkSizeWarningLimit: 1600,
+  },
+  server: { proxy: { '/api': { target: server, ws: true } } },
+});
