@@ -23,6 +23,6 @@ SELECT
   coalesce(c.name_zh, '市内') || '道路严重拥堵' AS title_zh,
   s.cell AS cell,
   s.area AS area,
-  CAST(round(s.speed_kmh) AS BIGINT) AS speed_kmh
+  CAST(round(s.speed_kmh / 5) * 5 AS BIGINT) AS speed_kmh
 FROM slow AS s
 LEFT JOIN ref.areas AS c ON c.code = substr(s.area, 1, 6) AND c.level = 'county' AND c.valid_to IS NULL

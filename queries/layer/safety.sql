@@ -27,7 +27,7 @@ WITH police_cells AS (
 ), crowd_cells AS (
   SELECT _cell AS cell, avg(people) AS crowd
   FROM telecom.crowd_cells
-  WHERE _event_time > now() - INTERVAL '15 minutes' AND _area IS NOT NULL
+  WHERE _event_time > now() - INTERVAL '15 minutes'
   GROUP BY 1
 )
 SELECT

@@ -8,10 +8,10 @@
 -- ---
 SELECT theme, weight, full_at
 FROM (VALUES
-  ('traffic', 20.0, 100.0),
-  ('incidents', 25.0, 12.0),
-  ('fires', 20.0, 3.0),
-  ('air', 15.0, 150.0),
-  ('services', 10.0, 10.0),
-  ('crowd', 10.0, 20000.0)
+  ('traffic', 30.0, 60.0),
+  ('incidents', 20.0, 8.0),
+  ('fires', 20.0, 2.0),
+  ('air', 15.0, 115.0),
+  ('services', 10.0, 6.0),
+  ('crowd', 5.0, 8000.0)
 ) AS w (theme, weight, full_at)
