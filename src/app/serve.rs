@@ -66,8 +66,12 @@ pub async fn serve(
     let engine = Arc::new(Engine::new(workshop.catalog.clone()));
     let ready = Arc::new(AtomicBool::new(false));
     let settings = &workshop.settings;
-    let city =
-        CityInfo { name_en: settings.name_en.clone(), name_zh: settings.name_zh.clone(), synthetic: settings.synthetic };
+    let city = CityInfo {
+        name_en: settings.name_en.clone(),
+        name_zh: settings.name_zh.clone(),
+        synthetic: settings.synthetic,
+        time_zone: settings.timezone.name().to_owned(),
+    };
     let state = ServerState {
         lander: Arc::clone(&workshop.lander),
         desk: desk.clone(),

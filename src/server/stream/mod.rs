@@ -36,6 +36,8 @@ pub struct CityInfo {
     pub name_zh: String,
     /// Whether the data is made up.
     pub synthetic: bool,
+    /// The IANA zone of its clocks.
+    pub time_zone: String,
 }
 
 /// What the door needs.

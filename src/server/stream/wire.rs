@@ -50,6 +50,7 @@ struct Welcome<'a> {
 struct City<'a> {
     name: Name<'a>,
     synthetic: bool,
+    time_zone: &'a str,
 }
 
 #[derive(Serialize)]
@@ -93,7 +94,7 @@ pub(super) fn welcome(
     subs: usize,
 ) -> String {
     let name = Name { en: &city.name_en, zh: &city.name_zh };
-    let city = City { name, synthetic: city.synthetic };
+    let city = City { name, synthetic: city.synthetic, time_zone: &city.time_zone };
     let hb_ms = heartbeat.as_millis();
     text(&Welcome { t: "welcome", id, server_us: now.0, hb_ms, city, limits: Limits { subs } })
 }
