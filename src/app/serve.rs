@@ -20,7 +20,7 @@ use super::generate::{Demo, Feeder};
 use super::outlet::{self, DeskLog};
 use super::tick::Sinks;
 use super::{Workshop, WorkshopOptions, reload};
-use crate::fusion::{Engine, Tick};
+use crate::fusion::{Engine, QueryFile, Tick};
 use crate::hub::{Hub, HubConfig};
 use crate::journal::{Channel, Desk, DeskConfig};
 use crate::server::stream::{CityInfo, StreamState};
@@ -130,7 +130,8 @@ async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
     let mut duty = DutyWatch::new(&workshop);
     duty.follow(&workshop, &sinks.desk, workshop.clock.now()).await?;
     let (mut saved, _watcher) = reload::watch(&workshop.settings.root.join("queries"))?;
-    load(&workshop, &engine, &board).await?;
+    let mut loaded = Vec::new();
+    load(&workshop, &engine, &board, &mut loaded).await?;
     let mut feeding = JoinSet::new();
     if let Some(demo) = demo {
         let now = workshop.clock.now();
@@ -145,7 +146,7 @@ async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
             () = shutdown.cancelled() => break,
             changed = saved.changed() => {
                 changed.context("watching the queries folder")?;
-                load(&workshop, &engine, &board).await?;
+                load(&workshop, &engine, &board, &mut loaded).await?;
             }
             _ = ticks.tick() => {
                 let now = workshop.clock.now();
@@ -165,10 +166,16 @@ async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
     Ok(())
 }
 
-/// Loads the queries and tells what is wrong with them.
-async fn load(workshop: &Workshop, engine: &Engine, board: &Board) -> Result<()> {
+/// Loads the queries and tells what is wrong with them. Watchers also tell of files that were only read; what
+/// has not changed since `loaded` is left alone.
+async fn load(workshop: &Workshop, engine: &Engine, board: &Board, loaded: &mut Vec<QueryFile>) -> Result<()> {
+    let files = workshop.query_files()?;
+    if files == *loaded {
+        return Ok(());
+    }
     let now = workshop.clock.now();
-    let problems = engine.load(&workshop.query_files()?, now).await;
+    let problems = engine.load(&files, now).await;
+    *loaded = files;
     for problem in &problems {
         tracing::warn!("{problem}");
     }

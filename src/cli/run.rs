@@ -24,7 +24,7 @@ pub(super) fn once(command: impl Future<Output = Result<ExitCode>>) -> Result<Ex
 
 /// Serves until the process is told to stop.
 pub(super) fn serve(workshop: WorkshopOptions, listen: SocketAddr, demo: Option<Demo>) -> Result<ExitCode> {
-    logs("info");
+    logs("warn,cityloom=info");
     let buckets = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
     let metrics = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &buckets)

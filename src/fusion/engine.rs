@@ -208,7 +208,8 @@ impl Engine {
 
 impl Planned {
     fn is_due(&self, versions: &BTreeMap<String, u64>, refreshed: &[String], now: Micros) -> bool {
-        let Some(last) = self.last else { return self.query.refresh() != RefreshRule::Manual };
+        // The first result is owed to whoever reads the query, a manual one's too.
+        let Some(last) = self.last else { return true };
         let moved = *versions != self.seen || self.query.queries.iter().any(|input| refreshed.contains(input));
         let slid = self.query.depends_on_now() && now.0 - last.0 >= TIME_ALONE_SECONDS * 1_000_000;
         match self.query.refresh() {

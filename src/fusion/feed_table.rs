@@ -51,7 +51,9 @@ impl FeedTable {
 
     fn from_memory(&self, rows: &[RecordBatch], parts: usize, projection: Option<&Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>> {
         let share = rows.len().div_ceil(parts.max(1)).max(1);
-        let partitions: Vec<Vec<RecordBatch>> = rows.chunks(share).map(<[RecordBatch]>::to_vec).collect();
+        let mut partitions: Vec<Vec<RecordBatch>> = rows.chunks(share).map(<[RecordBatch]>::to_vec).collect();
+        // An empty feed is one empty partition: plans count on at least one.
+        partitions.resize_with(partitions.len().max(1), Vec::new);
         Ok(MemorySourceConfig::try_new_exec(&partitions, self.schema(), projection.cloned())?)
     }
 

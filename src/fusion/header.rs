@@ -27,7 +27,7 @@ pub enum RefreshRule {
     Live,
     /// At most so often.
     Every(Duration),
-    /// Only when asked.
+    /// When loaded, then only when asked.
     Manual,
 }
 
