@@ -54,12 +54,15 @@ pub async fn serve(
     shutdown: CancellationToken,
     started: impl FnOnce(SocketAddr) + Send,
 ) -> Result<()> {
-    let listener = TcpListener::bind(options.listen).await.with_context(|| format!("listening on {}", options.listen))?;
+    let listener = TcpListener::bind(options.listen)
+        .await
+        .with_context(|| format!("listening on {}", options.listen))?;
     let workshop = Arc::new(Workshop::open(&options.workshop).await?);
     let (outlet, records) = mpsc::channel(OUTLET_QUEUE);
     let journal = DeskConfig::at(workshop.data.join("journal"));
     let opened_at = workshop.clock.now();
-    let (desk, writer) = tokio::task::spawn_blocking(move || Desk::open(journal, opened_at, outlet)).await??;
+    let (desk, writer) =
+        tokio::task::spawn_blocking(move || Desk::open(journal, opened_at, outlet)).await??;
     let log = |channel| DeskLog::new(desk.clone(), channel, Handle::current());
     let hub = Arc::new(Hub::new(HubConfig::default(), log(Channel::Alerts), log(Channel::Orders)));
     let board = Arc::new(Board::new(Arc::clone(&hub), workshop.settings.synthetic));
@@ -90,11 +93,13 @@ pub async fn serve(
     let written = tokio::spawn(writer.run());
     let told = tokio::spawn(outlet::run(Arc::clone(&hub), records));
     let sinks = Sinks { hub, desk: desk.clone(), board: Arc::clone(&board) };
-    let weaving = Weaving { workshop: Arc::clone(&workshop), engine, sinks, board, ready, shutdown: shutdown.clone() };
+    let weaving =
+        Weaving { workshop: Arc::clone(&workshop), engine, sinks, board, ready, shutdown: shutdown.clone() };
     flows.spawn_on(weave(weaving, options.demo), &fusion);
     flows.spawn(look(Arc::clone(&workshop), shutdown.clone()));
 
-    let served = axum::serve(listener, server::router(state)).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let served = axum::serve(listener, server::router(state))
+        .with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let served = tokio::select! {
         served = async { served.await } => served.context("serving"),
         Some(ended) = flows.join_next(), if !shutdown.is_cancelled() => match ended {
@@ -168,7 +173,12 @@ async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
 
 /// Loads the queries and tells what is wrong with them. Watchers also tell of files that were only read; what
 /// has not changed since `loaded` is left alone.
-async fn load(workshop: &Workshop, engine: &Engine, board: &Board, loaded: &mut Vec<QueryFile>) -> Result<()> {
+async fn load(
+    workshop: &Workshop,
+    engine: &Engine,
+    board: &Board,
+    loaded: &mut Vec<QueryFile>,
+) -> Result<()> {
     let files = workshop.query_files()?;
     if files == *loaded {
         return Ok(());

@@ -47,13 +47,21 @@ pub(super) fn serve(workshop: WorkshopOptions, listen: SocketAddr, demo: Option<
 }
 
 fn runtime(name: &str) -> Result<Runtime> {
-    Builder::new_multi_thread().enable_all().thread_name(name).thread_stack_size(STACK).build().context("starting threads")
+    Builder::new_multi_thread()
+        .enable_all()
+        .thread_name(name)
+        .thread_stack_size(STACK)
+        .build()
+        .context("starting threads")
 }
 
 fn logs(default: &str) {
     let filter = EnvFilter::try_from_env("CITYLOOM_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     let stderr = std::io::stderr;
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(stderr().is_terminal());
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(stderr)
+        .with_ansi(stderr().is_terminal());
     logs.init();
 }
 

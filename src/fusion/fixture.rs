@@ -54,7 +54,8 @@ impl Case {
         let told = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
         let text = std::fs::read_to_string(&file).map_err(|error| told(&error))?;
         let raw: RawCase = serde_saphyr::from_str(&text).map_err(|error| told(&error))?;
-        let now = chrono::DateTime::parse_from_rfc3339(&raw.now).map_err(|error| told(&format!("now: {error}")))?;
+        let now =
+            chrono::DateTime::parse_from_rfc3339(&raw.now).map_err(|error| told(&format!("now: {error}")))?;
         let given = raw.given.into_iter().map(|(table, path)| (table, folder.join(path))).collect();
         Ok(Self { folder: folder.to_path_buf(), now: Micros(now.timestamp_micros()), given })
     }
@@ -72,7 +73,8 @@ pub async fn run_case(
     schema_of: &(dyn Fn(&str) -> Option<SchemaRef> + Sync),
     update: bool,
 ) -> Result<CaseOutcome, String> {
-    let catalog = Catalog::new(SessionConfig { threads: 2, memory: 1 << 30, local_files: false }).map_err(|e| e.to_string())?;
+    let catalog = Catalog::new(SessionConfig { threads: 2, memory: 1 << 30, local_files: false })
+        .map_err(|e| e.to_string())?;
     for (table, path) in &case.given {
         let told = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
         let columns = schema_of(table).map_or(Columns::Inferred, Columns::Of);
@@ -83,7 +85,9 @@ pub async fn run_case(
     for other in others.iter().filter(|other| query.queries.contains(other.name.as_str())) {
         if !case.given.contains_key(other.name.as_str()) {
             let views = catalog.add_views(std::slice::from_ref(other), case.now).await;
-            views.map_err(|error| format!("input {} (give it, or its inputs): {}", other.name, error.strip_backtrace()))?;
+            views.map_err(|error| {
+                format!("input {} (give it, or its inputs): {}", other.name, error.strip_backtrace())
+            })?;
         }
     }
     let run = async {
@@ -100,9 +104,14 @@ pub async fn run_case(
         return Ok(CaseOutcome::Updated);
     }
     let expected = read_csv(&file, Columns::Text).map_err(|error| format!("{}: {error}", file.display()))?;
-    let (expected_header, mut expected) = as_text(&expected.schema(), &[expected]).map_err(|error| error.to_string())?;
+    let (expected_header, mut expected) =
+        as_text(&expected.schema(), &[expected]).map_err(|error| error.to_string())?;
     if header != expected_header {
-        return Ok(CaseOutcome::Failed(format!("columns are {}, expected {}", header.join(","), expected_header.join(","))));
+        return Ok(CaseOutcome::Failed(format!(
+            "columns are {}, expected {}",
+            header.join(","),
+            expected_header.join(",")
+        )));
     }
     if !ordered {
         got.sort();
@@ -149,7 +158,10 @@ fn as_text(schema: &SchemaRef, rows: &[RecordBatch]) -> Result<(Vec<String>, Vec
             .iter()
             .map(|column| arrow::util::display::ArrayFormatter::try_new(column, &options))
             .collect::<Result<Vec<_>, _>>()?;
-        lines.extend((0..batch.num_rows()).map(|row| columns.iter().map(|column| column.value(row).to_string()).collect()));
+        lines.extend(
+            (0..batch.num_rows())
+                .map(|row| columns.iter().map(|column| column.value(row).to_string()).collect()),
+        );
     }
     Ok((header, lines))
 }
@@ -177,7 +189,9 @@ fn read_csv(path: &Path, columns: Columns) -> Result<RecordBatch, ArrowError> {
     let text_types = |field: &Arc<Field>| Field::new(field.name(), DataType::Utf8, true);
     let read_as: SchemaRef = match &columns {
         Columns::Inferred => Arc::new(inferred),
-        Columns::Of(_) | Columns::Text => Arc::new(Schema::new(inferred.fields().iter().map(text_types).collect::<Vec<_>>())),
+        Columns::Of(_) | Columns::Text => {
+            Arc::new(Schema::new(inferred.fields().iter().map(text_types).collect::<Vec<_>>()))
+        }
     };
     let reader = ReaderBuilder::new(Arc::clone(&read_as)).with_header(true).build(File::open(path)?)?;
     let batches = reader.collect::<Result<Vec<_>, _>>()?;
@@ -187,7 +201,8 @@ fn read_csv(path: &Path, columns: Columns) -> Result<RecordBatch, ArrowError> {
         return Err(ArrowError::CsvError(format!("the table has no column `{}`", field.name())));
     }
     let columns = schema.fields().iter().map(|field| typed(&rows, field)).collect::<Result<Vec<_>, _>>()?;
-    let nullable: Vec<Field> = schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
+    let nullable: Vec<Field> =
+        schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
     RecordBatch::try_new(Arc::new(Schema::new(nullable)), columns)
 }
 
@@ -195,9 +210,9 @@ fn typed(rows: &RecordBatch, field: &Field) -> Result<ArrayRef, ArrowError> {
     let Some(text) = rows.column_by_name(field.name()) else {
         return Ok(new_null_array(field.data_type(), rows.num_rows()));
     };
-    let text: StringArray =
-        text.as_any().downcast_ref::<StringArray>().map_or_else(|| StringArray::new_null(rows.num_rows()), |array| {
-            array.iter().map(|value| value.filter(|value| !value.is_empty())).collect()
-        });
+    let text: StringArray = text.as_any().downcast_ref::<StringArray>().map_or_else(
+        || StringArray::new_null(rows.num_rows()),
+        |array| array.iter().map(|value| value.filter(|value| !value.is_empty())).collect(),
+    );
     cast_with_options(&text, field.data_type(), &CastOptions { safe: false, ..CastOptions::default() })
 }
