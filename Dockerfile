@@ -27,7 +27,7 @@ COPY --chown=cityloom queries /city/queries
 COPY --chown=cityloom fixtures /city/fixtures
 USER cityloom
 WORKDIR /city
-ENV CITYLOOM_CITY=/city CITYLOOM_DATA=/data CITYLOOM_BIND=0.0.0.0:8080
+ENV CITYLOOM_CITY=/city CITYLOOM_DATA=/data CITYLOOM_LISTEN=0.0.0.0:8080
 VOLUME /data
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \

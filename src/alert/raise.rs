@@ -123,7 +123,7 @@ pub fn lapse(open: &OpenAlerts, absences: &Absences, now: Micros) -> Verdict {
     for (id, absence) in absences {
         match open.alert(id) {
             Some(alert) if absence.until.is_some_and(|until| until <= now) => {
-                verdict.events.push(cleared(alert, now))
+                verdict.events.push(cleared(alert, now));
             }
             Some(_) => {
                 verdict.absences.insert(id.clone(), *absence);

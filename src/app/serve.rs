@@ -68,25 +68,7 @@ pub async fn serve(
     let board = Arc::new(Board::new(Arc::clone(&hub), workshop.settings.synthetic));
     let engine = Arc::new(Engine::new(workshop.catalog.clone()));
     let ready = Arc::new(AtomicBool::new(false));
-    let settings = &workshop.settings;
-    let city = CityInfo {
-        name_en: settings.name_en.clone(),
-        name_zh: settings.name_zh.clone(),
-        synthetic: settings.synthetic,
-        time_zone: settings.timezone.name().to_owned(),
-    };
-    let state = ServerState {
-        lander: Arc::clone(&workshop.lander),
-        desk: desk.clone(),
-        hub: Arc::clone(&hub),
-        areas: Arc::clone(&workshop.areas),
-        clock: Arc::clone(&workshop.clock),
-        ready: Arc::clone(&ready),
-        metrics: options.metrics,
-        spool: workshop.data.join("spool"),
-        upload_limit: settings.limits.upload,
-        stream: StreamState { hub: Arc::clone(&hub), city, shutdown: shutdown.clone() },
-    };
+    let state = server_state(&workshop, &desk, &hub, &ready, options.metrics, &shutdown);
     started(listener.local_addr()?);
 
     let mut flows = JoinSet::new();
@@ -116,6 +98,36 @@ pub async fn serve(
     written.await?;
     told.await?;
     served
+}
+
+/// The handles that routes may reach.
+fn server_state(
+    workshop: &Workshop,
+    desk: &Desk,
+    hub: &Arc<Hub>,
+    ready: &Arc<AtomicBool>,
+    metrics: PrometheusHandle,
+    shutdown: &CancellationToken,
+) -> ServerState {
+    let settings = &workshop.settings;
+    let city = CityInfo {
+        name_en: settings.name_en.clone(),
+        name_zh: settings.name_zh.clone(),
+        synthetic: settings.synthetic,
+        time_zone: settings.timezone.name().to_owned(),
+    };
+    ServerState {
+        lander: Arc::clone(&workshop.lander),
+        desk: desk.clone(),
+        hub: Arc::clone(hub),
+        areas: Arc::clone(&workshop.areas),
+        clock: Arc::clone(&workshop.clock),
+        ready: Arc::clone(ready),
+        metrics,
+        spool: workshop.data.join("spool"),
+        upload_limit: settings.limits.upload,
+        stream: StreamState { hub: Arc::clone(hub), city, shutdown: shutdown.clone() },
+    }
 }
 
 /// What the weaving needs.

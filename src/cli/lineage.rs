@@ -9,7 +9,7 @@ use super::text;
 use crate::app::{WorkshopOptions, problems_of};
 use crate::fusion::{Query, QueryFile, QuerySet};
 
-pub(super) async fn lineage(options: WorkshopOptions, names: Vec<String>) -> Result<ExitCode> {
+pub(super) fn lineage(options: WorkshopOptions, names: Vec<String>) -> Result<ExitCode> {
     let mut queries = Vec::new();
     for file in QueryFile::read_all(&options.city.join("queries"), "queries")? {
         match Query::parse(&file.file, &file.text) {

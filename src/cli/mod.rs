@@ -74,7 +74,7 @@ enum Command {
         #[arg(long, value_enum, default_value_t = ReceiptFormat::Text)]
         format: ReceiptFormat,
     },
-    /// Check settings, contracts and queries: every error of every file, with file:line:column.
+    /// Check settings, contracts and queries: every error of every file, with <file:line:column>.
     Check {
         /// How problems are printed.
         #[arg(long, value_enum, default_value_t = ReceiptFormat::Text)]
@@ -162,7 +162,7 @@ pub fn main() -> ExitCode {
         Command::Sql { statement, format } => run::once(sql::sql(options, statement, format)),
         Command::Refresh { queries } => run::once(refresh::refresh(options, queries)),
         Command::Test { queries, update } => run::once(test::test(options, queries, update)),
-        Command::Lineage { queries } => run::once(lineage::lineage(options, queries)),
+        Command::Lineage { queries } => lineage::lineage(options, queries),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "cityloom", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

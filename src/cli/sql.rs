@@ -56,7 +56,6 @@ pub(super) async fn sql(options: WorkshopOptions, statement: String, format: Row
 }
 
 /// The engine's error without its inside.
-#[expect(clippy::needless_pass_by_value, reason = "it is a mapping of errors")]
 fn plain(error: impl std::fmt::Display) -> anyhow::Error {
     let text = error.to_string();
     let text = text

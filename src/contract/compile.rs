@@ -305,10 +305,8 @@ impl Compiler {
                     contract.place = self.place(&contract.columns, custom, &spec).unwrap_or(Place::Nowhere);
                 }
             }
-            "cityloomExtraColumns" => {
-                if custom.value != "drop" {
-                    self.at(&custom.property, "cityloomExtraColumns knows only `drop`");
-                }
+            "cityloomExtraColumns" if custom.value != "drop" => {
+                self.at(&custom.property, "cityloomExtraColumns knows only `drop`");
             }
             other if other.starts_with("cityloom") => {
                 let known = ["cityloomTitle", "cityloomEventTime", "cityloomPlace", "cityloomExtraColumns"];

@@ -2,7 +2,7 @@
 //!
 //! Not for secrets. The committed areas depend on it byte for byte, so its arithmetic must never change.
 
-/// SplitMix64 (Steele, Lea, Flood 2014).
+/// `SplitMix64` (Steele, Lea, Flood 2014).
 #[derive(Debug, Clone)]
 pub struct Dice(u64);
 

@@ -250,7 +250,7 @@ pub const COUNTIES: &[County] = &[
 #[derive(Debug)]
 pub enum Tree {
     /// The line through two places, seen from the first to the second.
-    Cut((f64, f64), (f64, f64), &'static Tree, &'static Tree),
+    Cut((f64, f64), (f64, f64), &'static Self, &'static Self),
     /// A county.
     Leaf(usize),
 }

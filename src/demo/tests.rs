@@ -47,7 +47,7 @@ fn every_code_is_its_own_and_begins_with_its_parents() {
         match &area.parent {
             None => assert_eq!(area.code.as_str(), "3206"),
             Some(parent) => {
-                assert!(parent.contains(&area.code) && codes.contains(parent.as_str()), "{}", area.code)
+                assert!(parent.contains(&area.code) && codes.contains(parent.as_str()), "{}", area.code);
             }
         }
     }

@@ -49,7 +49,7 @@ impl FeedTable {
         Ok(files.iter().zip(keep).filter(|(_, keep)| *keep).map(|(file, _)| Arc::clone(file)).collect())
     }
 
-    fn from_memory(
+    fn scan_memory(
         &self,
         rows: &[RecordBatch],
         parts: usize,
@@ -62,7 +62,7 @@ impl FeedTable {
         Ok(MemorySourceConfig::try_new_exec(&partitions, self.schema(), projection.cloned())?)
     }
 
-    fn from_files(
+    fn scan_files(
         &self,
         session: &dyn Session,
         files: &[&FileEntry],
@@ -114,10 +114,10 @@ impl TableProvider for FeedTable {
         let cold: Vec<&FileEntry> = files.iter().filter(|file| file.hot.is_none()).map(Arc::as_ref).collect();
         let mut inputs = Vec::with_capacity(2);
         if !cold.is_empty() {
-            inputs.push(self.from_files(session, &cold, filters, projection)?);
+            inputs.push(self.scan_files(session, &cold, filters, projection)?);
         }
         if !hot.is_empty() || inputs.is_empty() {
-            inputs.push(self.from_memory(&hot, session.config().target_partitions(), projection)?);
+            inputs.push(self.scan_memory(&hot, session.config().target_partitions(), projection)?);
         }
         if inputs.len() == 1 { Ok(inputs.remove(0)) } else { UnionExec::try_new(inputs) }
     }

@@ -299,7 +299,7 @@ async fn fingerprint(mut file: File) -> std::io::Result<(File, String)> {
             }
             hasher.update(buffer.get(..read).unwrap_or_default());
         }
-        Ok((file, crate::decode::hex(&hasher.finalize())))
+        Ok((file, decode::hex(&hasher.finalize())))
     });
     hashed.await.map_err(std::io::Error::other)?
 }

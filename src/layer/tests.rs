@@ -322,7 +322,9 @@ fn rows_come_from_any_numbers_and_leave_out_what_is_no_cell() {
     let rows = LayerRows::from_batches(&[good.clone(), good.clone()], "cell", &["a", "b", "c"]).unwrap();
     assert_eq!((rows.cells().len(), rows.skipped()), (2, 6));
     assert_eq!(rows.columns(), [vec![0.5; 2], vec![1.0; 2], vec![1.25; 2]]);
-    let refused = |key, columns: &[&str]| LayerRows::from_batches(&[good.clone()], key, columns).unwrap_err();
+    let refused = |key, columns: &[&str]| {
+        LayerRows::from_batches(std::slice::from_ref(&good), key, columns).unwrap_err()
+    };
     assert_eq!(refused("cell", &["z"]), RowsError::NoColumn("z".into()));
     assert!(matches!(refused("a", &[]), RowsError::NotCells { .. }));
     assert!(matches!(refused("cell", &["d"]), RowsError::NotNumbers { .. }));

@@ -139,7 +139,7 @@ impl Server {
 
 /// A city of `n` cells in which tick `t` changes every tenth.
 fn city(n: u64, t: u64) -> impl Iterator<Item = (u64, f64, f64)> {
-    (0..n).filter(move |cell| (cell + t) % 97 != 0).map(move |cell| {
+    (0..n).filter(move |cell| !(cell + t).is_multiple_of(97)).map(move |cell| {
         let last = (t / 10) * 10 + cell % 10;
         let touched = if last > t { last - 10.min(last) } else { last };
         (0x8900_0000 + cell, (touched % 600) as f64, (cell % 4) as f64)

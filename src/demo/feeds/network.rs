@@ -79,7 +79,6 @@ pub struct PhoneCell {
 
 /// Every network of the city.
 #[derive(Debug, Clone)]
-#[allow(missing_docs, reason = "each is the network of the feed of that name")]
 pub struct Networks {
     pub signals: Network,
     pub parking: Network,

@@ -100,10 +100,10 @@ impl Screen {
         let q = frame["q"].as_u64().unwrap_or_default();
         match frame["t"].as_str().unwrap() {
             "subscribed" if frame["ch"] == "layer/map" => {
-                self.epoch = frame["e"].as_str().unwrap().to_owned()
+                frame["e"].as_str().unwrap().clone_into(&mut self.epoch);
             }
             "subscribed" if frame["ch"] == "alerts" => {
-                self.log_epoch = frame["e"].as_str().unwrap().to_owned()
+                frame["e"].as_str().unwrap().clone_into(&mut self.log_epoch);
             }
             "items" => self.log_held = q,
             "ev" => {
@@ -155,28 +155,27 @@ impl Screen {
             kind => {
                 self.layer_frames += 1;
                 let mut at = 0;
-                let ordinals: Vec<usize> = match kind {
-                    2 => (0..rows).collect(),
-                    _ => {
-                        assert_eq!(from, self.held, "a delta for another sequence");
-                        let mut gap = || {
-                            let (mut gap, mut shift) = (0, 0);
-                            loop {
-                                let byte = take(1) as usize;
-                                gap |= (byte & 0x7f) << shift;
-                                shift += 7;
-                                if byte < 0x80 {
-                                    return gap;
-                                }
+                let ordinals: Vec<usize> = if kind == 2 {
+                    (0..rows).collect()
+                } else {
+                    assert_eq!(from, self.held, "a delta for another sequence");
+                    let mut gap = || {
+                        let (mut gap, mut shift) = (0, 0);
+                        loop {
+                            let byte = take(1) as usize;
+                            gap |= (byte & 0x7f) << shift;
+                            shift += 7;
+                            if byte < 0x80 {
+                                return gap;
                             }
-                        };
-                        (0..rows)
-                            .map(|_| {
-                                at += gap();
-                                at
-                            })
-                            .collect()
-                    }
+                        }
+                    };
+                    (0..rows)
+                        .map(|_| {
+                            at += gap();
+                            at
+                        })
+                        .collect()
                 };
                 ordinals.iter().for_each(|ordinal| self.raw[*ordinal].0 = take(2));
                 ordinals.iter().for_each(|ordinal| self.raw[*ordinal].1 = take(1));
