@@ -2,7 +2,7 @@
 //!
 //! `workshop.rs` opens a city for any command; `serve.rs` runs it, with one file for each flow: `tick.rs` (feeds →
 //! queries → layers, alerts, KPIs), `reload.rs` (saved queries), `drop_folder.rs` (files → lake), `generate.rs` (the
-//! demo's feeds → lake), `outlet.rs` (journal → hub), `duty.rs` (duty feed → desk), `board.rs` (states of the wall).
+//! demo's feeds → lake), `outlet.rs` (journal → hub), `duty.rs` (duty feed → desk), `board.rs` (states of the wall), `tend.rs` (small files → large ones).
 
 mod board;
 mod drop_folder;
@@ -11,6 +11,7 @@ mod generate;
 mod outlet;
 mod reload;
 mod serve;
+mod tend;
 mod tick;
 mod workshop;
 

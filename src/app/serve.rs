@@ -19,7 +19,7 @@ use super::duty::{DutyWatch, land_first};
 use super::generate::{Demo, Feeder};
 use super::outlet::{self, DeskLog};
 use super::tick::Sinks;
-use super::{Workshop, WorkshopOptions, reload};
+use super::{Workshop, WorkshopOptions, reload, tend};
 use crate::fusion::{Engine, QueryFile, Tick};
 use crate::hub::{Hub, HubConfig};
 use crate::journal::{Channel, Desk, DeskConfig};
@@ -79,6 +79,7 @@ pub async fn serve(
         Weaving { workshop: Arc::clone(&workshop), engine, sinks, board, ready, shutdown: shutdown.clone() };
     flows.spawn_on(weave(weaving, options.demo), &fusion);
     flows.spawn(look(Arc::clone(&workshop), shutdown.clone()));
+    flows.spawn_on(tend::run(Arc::clone(&workshop), shutdown.clone()), &fusion);
 
     let served = axum::serve(listener, server::router(state))
         .with_graceful_shutdown(shutdown.clone().cancelled_owned());

@@ -4,10 +4,6 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use futures::TryStreamExt as _;
-use object_store::ObjectStoreExt as _;
-#[expect(deprecated, reason = "its successor is an example to copy, not yet a type to use")]
-use parquet::arrow::async_reader::ParquetObjectReader;
-use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 
 use super::Refusal;
 use crate::contract::{Contract, KeySet};
@@ -53,19 +49,13 @@ impl KnownKeys {
 }
 
 async fn read(contract: &Contract, table: &Table, path: &str) -> Result<KeySet, Refusal> {
-    let failed = |error: &dyn std::fmt::Display| Refusal::Internal(format!("keys of {path}: {error}"));
-    let store = table.store();
-    let meta = store.head(&path.into()).await.map_err(|error| failed(&error))?;
-    #[expect(deprecated, reason = "as above")]
-    let reader = ParquetObjectReader::new(store, meta.location).with_file_size(meta.size);
-    let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(|error| failed(&error))?;
     let names: Vec<&str> = contract.key.iter().map(|&i| contract.columns[i].name.as_str()).collect();
-    let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
-    let mut batches = builder.with_projection(mask).build().map_err(|error| failed(&error))?;
+    let mut batches = table.read_file(path, Some(&names)).await?;
     let mut keys = KeySet::default();
+    let failed = |error: &dyn std::fmt::Display| Refusal::Internal(format!("keys of {path}: {error}"));
     while let Some(batch) = batches.try_next().await.map_err(|error| failed(&error))? {
         let columns: Vec<ArrayRef> =
-            names.iter().filter_map(|name| batch.column_by_name(name).cloned()).collect();
+            names.iter().filter_map(|name| batch.column_by_name(name).map(Arc::clone)).collect();
         keys.insert(&columns).map_err(|error| failed(&error))?;
     }
     Ok(keys)

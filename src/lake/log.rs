@@ -40,6 +40,8 @@ pub struct FileEntry {
     pub size: u64,
     /// Rows.
     pub rows: u64,
+    /// When it was written, milliseconds.
+    pub modified_ms: i64,
     /// Smallest and largest `_event_time`; none where all are null.
     pub event_time: Option<(i64, i64)>,
     /// Smallest and largest `_cell`; none where all are null.
@@ -114,6 +116,7 @@ fn entry(add: &Add, hot: &HashMap<String, RecordBatch>) -> FileEntry {
         path: add.path.clone(),
         size: u64::try_from(add.size).unwrap_or(0),
         rows: stats["numRecords"].as_u64().unwrap_or(0),
+        modified_ms: add.modification_time,
         event_time: bounds("_event_time", micros),
         cell: bounds("_cell", Value::as_i64),
         hot: hot.get(&add.path).cloned(),

@@ -3,12 +3,14 @@
 //! Delta is the format, readable by any Delta reader; the commit is ours, because the library's slows down with
 //! every commit that a handle makes. How tables become SQL is `fusion`'s business.
 
+mod compact;
 mod durable_fs;
 mod error;
 mod log;
 mod table;
 mod writer;
 
+pub use compact::Compaction;
 pub use durable_fs::{create_dirs, fsync_dir};
 pub use error::Error;
 pub use log::{FileEntry, Landing, TableState};
