@@ -23,6 +23,7 @@ use super::{Workshop, WorkshopOptions, reload};
 use crate::fusion::{Engine, Tick};
 use crate::hub::{Hub, HubConfig};
 use crate::journal::{Channel, Desk, DeskConfig};
+use crate::model::Problem;
 use crate::server::stream::{CityInfo, StreamState};
 use crate::server::{self, ServerState};
 
@@ -30,6 +31,8 @@ use crate::server::{self, ServerState};
 const OUTLET_QUEUE: usize = 64;
 /// How often the drop folder and other processes' commits are looked for.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long requests that are under way may take when the server stops.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// What to serve, and where.
 #[derive(Debug, Clone)]
@@ -95,22 +98,25 @@ pub async fn serve(
     flows.spawn(look(Arc::clone(&workshop), shutdown.clone()));
 
     let served = axum::serve(listener, server::router(state)).with_graceful_shutdown(shutdown.clone().cancelled_owned());
-    let served = tokio::select! {
-        served = async { served.await } => served.context("serving"),
-        Some(ended) = flows.join_next(), if !shutdown.is_cancelled() => match ended {
-            Ok(Err(error)) => Err(error),
-            Err(error) => Err(error.into()),
-            Ok(Ok(())) => Ok(()),
-        },
-    };
+    let served = tokio::spawn(served.into_future());
+    let mut outcome = Ok(());
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        Some(ended) = flows.join_next() => outcome = ended?,
+    }
     shutdown.cancel();
     while let Some(ended) = flows.join_next().await {
-        ended??;
+        outcome = outcome.and(ended?);
+    }
+    // What is being asked is still answered, and what is being sent still lands; but not for ever.
+    match tokio::time::timeout(GRACE, served).await {
+        Ok(ended) => ended?.context("serving")?,
+        Err(_) => tracing::warn!(after_s = GRACE.as_secs(), "stopping although requests are still under way"),
     }
     desk.shut().await;
     written.await?;
     told.await?;
-    served
+    outcome
 }
 
 /// What the weaving needs.
@@ -130,7 +136,7 @@ async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
     let mut duty = DutyWatch::new(&workshop);
     duty.follow(&workshop, &sinks.desk, workshop.clock.now()).await?;
     let (mut saved, _watcher) = reload::watch(&workshop.settings.root.join("queries"))?;
-    load(&workshop, &engine, &board).await?;
+    load(&workshop, &engine, &sinks).await?;
     let mut feeding = JoinSet::new();
     if let Some(demo) = demo {
         let now = workshop.clock.now();
@@ -145,7 +151,7 @@ async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
             () = shutdown.cancelled() => break,
             changed = saved.changed() => {
                 changed.context("watching the queries folder")?;
-                load(&workshop, &engine, &board).await?;
+                load(&workshop, &engine, &sinks).await?;
             }
             _ = ticks.tick() => {
                 let now = workshop.clock.now();
@@ -165,16 +171,27 @@ async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
     Ok(())
 }
 
-/// Loads the queries and tells what is wrong with them.
-async fn load(workshop: &Workshop, engine: &Engine, board: &Board) -> Result<()> {
+/// Loads the queries, tells what is wrong with them, and takes away what those that are gone left behind.
+async fn load(workshop: &Workshop, engine: &Engine, sinks: &Sinks) -> Result<()> {
     let now = workshop.clock.now();
-    let problems = engine.load(&workshop.query_files()?, now).await;
+    let files = match workshop.query_files() {
+        Ok(files) => files,
+        // A file that vanished under the reading: its going is a change of its own and brings us here again.
+        Err(error) => {
+            tracing::error!("{error:#}");
+            let problem = Problem::of_file("queries", "CL001", format!("{error:#}"));
+            sinks.board.loaded(&engine.queries().await, vec![problem], now);
+            return Ok(());
+        }
+    };
+    let problems = engine.load(&files, now).await;
     for problem in &problems {
         tracing::warn!("{problem}");
     }
     let queries = engine.queries().await;
     tracing::info!(queries = queries.ordered().len(), problems = problems.len(), "queries loaded");
-    board.loaded(&queries, problems, now);
+    sinks.forget(&queries, &files, now).await?;
+    sinks.board.loaded(&queries, problems, now);
     Ok(())
 }
 
