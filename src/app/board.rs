@@ -67,14 +67,17 @@ impl Board {
 
     /// Takes the queries as they were loaded.
     pub(super) fn loaded(&self, queries: &QuerySet, problems: Vec<Problem>, at: Micros) {
-        let layers: Vec<Value> = queries.ordered().iter().filter(|q| q.kind() == Kind::Layer).map(|q| layer(q)).collect();
+        let layers: Vec<Value> =
+            queries.ordered().iter().filter(|q| q.kind() == Kind::Layer).map(|q| layer(q)).collect();
         let kpis: Vec<&str> =
             queries.ordered().iter().filter(|q| q.kind() == Kind::Kpi).map(|q| q.name.as_str()).collect();
         self.with(|inner| {
             inner.layers = layers;
             inner.load_problems = problems;
             // Of an unchanged query it still holds; a changed one is refreshed at once, which says how it went.
-            inner.run_problems.retain(|name, _| queries.ordered().iter().any(|query| query.name.as_str() == name));
+            inner
+                .run_problems
+                .retain(|name, _| queries.ordered().iter().any(|query| query.name.as_str() == name));
             inner.kpis.retain(|name, _| kpis.contains(&name.as_str()));
         });
         self.publish_sys(at);
@@ -86,7 +89,9 @@ impl Board {
         let changed = self.with(|inner| {
             inner.as_of.insert(query.to_owned(), at.0);
             match problem {
-                Some(problem) => inner.run_problems.insert(query.to_owned(), problem.clone()) != Some(problem),
+                Some(problem) => {
+                    inner.run_problems.insert(query.to_owned(), problem.clone()) != Some(problem)
+                }
                 None => inner.run_problems.remove(query).is_some(),
             }
         });
@@ -180,15 +185,19 @@ fn points(change: &Change) -> (Option<f64>, Option<Vec<Value>>) {
     let values = rows.column_by_name("value").and_then(|column| cast(column, &DataType::Float64).ok());
     let Some(values) = values else { return (None, None) };
     let values = values.as_primitive::<Float64Type>();
-    let value_at = |row: usize| (values.is_valid(row) && values.value(row).is_finite()).then(|| values.value(row));
+    let value_at =
+        |row: usize| (values.is_valid(row) && values.value(row).is_finite()).then(|| values.value(row));
     let newest = (0..values.len()).rev().find_map(value_at);
-    let times = rows
-        .column_by_name("t")
-        .and_then(|column| cast(column, &DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None)).ok());
+    let times = rows.column_by_name("t").and_then(|column| {
+        cast(column, &DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None)).ok()
+    });
     let series = times.map(|times| {
         let times = times.as_primitive::<TimestampMicrosecondType>();
         let first = values.len().saturating_sub(SERIES_POINTS);
-        (first..values.len()).filter(|&row| times.is_valid(row)).map(|row| json!([times.value(row), value_at(row)])).collect()
+        (first..values.len())
+            .filter(|&row| times.is_valid(row))
+            .map(|row| json!([times.value(row), value_at(row)]))
+            .collect()
     });
     (newest, series)
 }

@@ -70,14 +70,26 @@ fn files(folder: &Path) -> Vec<(PathBuf, u64)> {
 
 async fn land(lander: &Lander, feed: &str, file: &Path) {
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let upload = Upload { path: file.to_path_buf(), name: name.clone(), progress: Arc::new(Progress::default()) };
+    let upload =
+        Upload { path: file.to_path_buf(), name: name.clone(), progress: Arc::new(Progress::default()) };
     let (folder, answer) = match lander.land_file(feed, upload).await {
         Ok(receipt) => {
-            tracing::info!(feed.id = feed, file.name = name, rows = receipt.rows_landed, quarantined = receipt.rows_quarantined, "file landed");
+            tracing::info!(
+                feed.id = feed,
+                file.name = name,
+                rows = receipt.rows_landed,
+                quarantined = receipt.rows_quarantined,
+                "file landed"
+            );
             ("landed", serde_json::to_value(&receipt).unwrap_or_default())
         }
         Err(refusal) if refusal.is_senders() => {
-            tracing::warn!(feed.id = feed, file.name = name, code = refusal.code(), "file refused: {refusal}");
+            tracing::warn!(
+                feed.id = feed,
+                file.name = name,
+                code = refusal.code(),
+                "file refused: {refusal}"
+            );
             ("refused", json!({ "code": refusal.code(), "message": refusal.to_string() }))
         }
         // The city's own trouble: the file stays and is tried again.

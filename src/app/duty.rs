@@ -63,18 +63,24 @@ pub(super) async fn land_first(workshop: &Workshop) -> Result<()> {
     let upload = Upload { path: file.clone(), name, progress: Arc::new(Progress::default()) };
     let receipt = workshop.lander.land_file(&feed, upload).await.context("landing the duty list")?;
     if receipt.rows_quarantined > 0 {
-        tracing::warn!(feed.id = feed, rows = receipt.rows_quarantined, "rows of the duty list were rejected");
+        tracing::warn!(
+            feed.id = feed,
+            rows = receipt.rows_quarantined,
+            "rows of the duty list were rejected"
+        );
     }
     Ok(())
 }
 
 fn read(batch: &RecordBatch) -> Result<Vec<Duty>> {
     let text = |name: &str| -> Result<ArrayRef> {
-        let column = batch.column_by_name(name).with_context(|| format!("the duty list has no column {name}"))?;
+        let column =
+            batch.column_by_name(name).with_context(|| format!("the duty list has no column {name}"))?;
         Ok(cast(column, &DataType::Utf8)?)
     };
     let number = |name: &str| -> Result<ArrayRef> {
-        let column = batch.column_by_name(name).with_context(|| format!("the duty list has no column {name}"))?;
+        let column =
+            batch.column_by_name(name).with_context(|| format!("the duty list has no column {name}"))?;
         Ok(cast(column, &DataType::Int64)?)
     };
     let (category, area, unit) = (text("category")?, text("area")?, text("unit")?);
@@ -84,7 +90,9 @@ fn read(batch: &RecordBatch) -> Result<Vec<Duty>> {
         let column = column.as_string::<i32>();
         if column.is_null(row) { String::new() } else { column.value(row).to_owned() }
     };
-    let seconds = |column: &ArrayRef, row: usize| u32::try_from(column.as_primitive::<Int64Type>().value(row)).unwrap_or(0);
+    let seconds = |column: &ArrayRef, row: usize| {
+        u32::try_from(column.as_primitive::<Int64Type>().value(row)).unwrap_or(0)
+    };
     let duty = |row| Duty {
         category: say(&category, row),
         area: say(&area, row),

@@ -57,7 +57,10 @@ impl Feeder {
             }
             let now = clock.now();
             if now.seconds() - self.at.seconds() > MOST_BEHIND_S {
-                tracing::warn!(behind_s = now.seconds() - self.at.seconds(), "the demo skips time: the machine is too slow for this scale");
+                tracing::warn!(
+                    behind_s = now.seconds() - self.at.seconds(),
+                    "the demo skips time: the machine is too slow for this scale"
+                );
                 self.at = now.plus_seconds(-1);
             }
             let batches = self.generator.tick(self.at, now);

@@ -67,7 +67,13 @@ fn event(record: &Record) -> Option<Event> {
         View::Alert(view) => wire::alert(&view),
         View::Order(view) => wire::order(&view),
     };
-    Some(Event { seq: record.seq, ts_us: record.at.0, key: record.key().to_owned(), kind: record.kind().to_owned(), body })
+    Some(Event {
+        seq: record.seq,
+        ts_us: record.at.0,
+        key: record.key().to_owned(),
+        kind: record.kind().to_owned(),
+        body,
+    })
 }
 
 /// Tells the hub of every record until the desk shuts.

@@ -19,6 +19,9 @@ pub(super) fn watch(folder: &Path) -> Result<(watch::Receiver<u64>, Debouncer<Re
         Err(error) => tracing::warn!(%error, "watching the queries folder"),
     };
     let mut watcher = new_debouncer(SETTLE, told).context("watching the queries folder")?;
-    watcher.watcher().watch(folder, RecursiveMode::Recursive).with_context(|| format!("watching {}", folder.display()))?;
+    watcher
+        .watcher()
+        .watch(folder, RecursiveMode::Recursive)
+        .with_context(|| format!("watching {}", folder.display()))?;
     Ok((receiver, watcher))
 }

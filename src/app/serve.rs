@@ -20,7 +20,7 @@ use super::generate::{Demo, Feeder};
 use super::outlet::{self, DeskLog};
 use super::tick::Sinks;
 use super::{Workshop, WorkshopOptions, reload};
-use crate::fusion::{Engine, Tick};
+use crate::fusion::{Engine, QueryFile, Tick};
 use crate::hub::{Hub, HubConfig};
 use crate::journal::{Channel, Desk, DeskConfig};
 use crate::model::Problem;
@@ -57,12 +57,15 @@ pub async fn serve(
     shutdown: CancellationToken,
     started: impl FnOnce(SocketAddr) + Send,
 ) -> Result<()> {
-    let listener = TcpListener::bind(options.listen).await.with_context(|| format!("listening on {}", options.listen))?;
+    let listener = TcpListener::bind(options.listen)
+        .await
+        .with_context(|| format!("listening on {}", options.listen))?;
     let workshop = Arc::new(Workshop::open(&options.workshop).await?);
     let (outlet, records) = mpsc::channel(OUTLET_QUEUE);
     let journal = DeskConfig::at(workshop.data.join("journal"));
     let opened_at = workshop.clock.now();
-    let (desk, writer) = tokio::task::spawn_blocking(move || Desk::open(journal, opened_at, outlet)).await??;
+    let (desk, writer) =
+        tokio::task::spawn_blocking(move || Desk::open(journal, opened_at, outlet)).await??;
     let log = |channel| DeskLog::new(desk.clone(), channel, Handle::current());
     let hub = Arc::new(Hub::new(HubConfig::default(), log(Channel::Alerts), log(Channel::Orders)));
     let board = Arc::new(Board::new(Arc::clone(&hub), workshop.settings.synthetic));
@@ -93,11 +96,13 @@ pub async fn serve(
     let written = tokio::spawn(writer.run());
     let told = tokio::spawn(outlet::run(Arc::clone(&hub), records));
     let sinks = Sinks { hub, desk: desk.clone(), board: Arc::clone(&board) };
-    let weaving = Weaving { workshop: Arc::clone(&workshop), engine, sinks, board, ready, shutdown: shutdown.clone() };
+    let weaving =
+        Weaving { workshop: Arc::clone(&workshop), engine, sinks, board, ready, shutdown: shutdown.clone() };
     flows.spawn_on(weave(weaving, options.demo), &fusion);
     flows.spawn(look(Arc::clone(&workshop), shutdown.clone()));
 
-    let served = axum::serve(listener, server::router(state)).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let served = axum::serve(listener, server::router(state))
+        .with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let served = tokio::spawn(served.into_future());
     let mut outcome = Ok(());
     tokio::select! {
@@ -136,7 +141,8 @@ async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
     let mut duty = DutyWatch::new(&workshop);
     duty.follow(&workshop, &sinks.desk, workshop.clock.now()).await?;
     let (mut saved, _watcher) = reload::watch(&workshop.settings.root.join("queries"))?;
-    load(&workshop, &engine, &sinks).await?;
+    let mut loaded = Vec::new();
+    load(&workshop, &engine, &sinks, &mut loaded).await?;
     let mut feeding = JoinSet::new();
     if let Some(demo) = demo {
         let now = workshop.clock.now();
@@ -151,7 +157,7 @@ async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
             () = shutdown.cancelled() => break,
             changed = saved.changed() => {
                 changed.context("watching the queries folder")?;
-                load(&workshop, &engine, &sinks).await?;
+                load(&workshop, &engine, &sinks, &mut loaded).await?;
             }
             _ = ticks.tick() => {
                 let now = workshop.clock.now();
@@ -172,18 +178,28 @@ async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
 }
 
 /// Loads the queries, tells what is wrong with them, and takes away what those that are gone left behind.
-async fn load(workshop: &Workshop, engine: &Engine, sinks: &Sinks) -> Result<()> {
+/// Watchers also tell of files that were only read; what has not changed since `loaded` is left alone.
+async fn load(
+    workshop: &Workshop,
+    engine: &Engine,
+    sinks: &Sinks,
+    loaded: &mut Vec<QueryFile>,
+) -> Result<()> {
     let now = workshop.clock.now();
     let files = match workshop.query_files() {
         Ok(files) => files,
         // A file that vanished under the reading: its going is a change of its own and brings us here again.
         Err(error) => {
             tracing::error!("{error:#}");
+            loaded.clear();
             let problem = Problem::of_file("queries", "CL001", format!("{error:#}"));
             sinks.board.loaded(&engine.queries().await, vec![problem], now);
             return Ok(());
         }
     };
+    if files == *loaded {
+        return Ok(());
+    }
     let problems = engine.load(&files, now).await;
     for problem in &problems {
         tracing::warn!("{problem}");
@@ -192,6 +208,7 @@ async fn load(workshop: &Workshop, engine: &Engine, sinks: &Sinks) -> Result<()>
     tracing::info!(queries = queries.ordered().len(), problems = problems.len(), "queries loaded");
     sinks.forget(&queries, &files, now).await?;
     sinks.board.loaded(&queries, problems, now);
+    *loaded = files;
     Ok(())
 }
 

@@ -19,7 +19,8 @@ use crate::layer::{ColumnKind, LayerColumn, LayerRows, LayerSchema};
 use crate::model::{AreaCode, Cell, Micros, QueryName, Severity};
 
 /// Columns of an alert that are no detail.
-const ALERT_COLUMNS: [&str; 8] = ["key", "category", "severity", "title_en", "title_zh", "cell", "area", "_key"];
+const ALERT_COLUMNS: [&str; 8] =
+    ["key", "category", "severity", "title_en", "title_zh", "cell", "area", "_key"];
 
 /// Where results go.
 pub(super) struct Sinks {
@@ -36,15 +37,27 @@ impl Sinks {
             match outcome {
                 Ok(change) => {
                     let name = change.query.name.to_string();
-                    metrics::histogram!("cityloom_fusion_refresh_seconds", "query" => name.clone()).record(change.seconds);
+                    metrics::histogram!("cityloom_fusion_refresh_seconds", "query" => name.clone())
+                        .record(change.seconds);
                     kpis |= change.query.kind() == Kind::Kpi;
-                    let problem = self.hand_on(&change).await.err().map(|error| wrong(&change.query, "CL050", error.to_string()));
-                    let audit = change.audits.first().map(|audit| wrong(&change.query, "CL060", audit.to_string()));
+                    let problem = self
+                        .hand_on(&change)
+                        .await
+                        .err()
+                        .map(|error| wrong(&change.query, "CL050", error.to_string()));
+                    let audit =
+                        change.audits.first().map(|audit| wrong(&change.query, "CL060", audit.to_string()));
                     self.board.refreshed(&name, now, problem.or(audit));
                 }
                 Err(problem) => {
                     metrics::counter!("cityloom_fusion_refresh_failures_total").increment(1);
-                    let name = problem.file.rsplit('/').next().unwrap_or_default().trim_end_matches(".sql").to_owned();
+                    let name = problem
+                        .file
+                        .rsplit('/')
+                        .next()
+                        .unwrap_or_default()
+                        .trim_end_matches(".sql")
+                        .to_owned();
                     self.board.refreshed(&name, now, Some(problem));
                 }
             }
@@ -57,16 +70,18 @@ impl Sinks {
     /// Takes away what queries left behind that are gone or are of another kind now: their layers and their open
     /// alerts. A query that is only broken says nothing of what holds; what it left stays.
     pub(super) async fn forget(&self, queries: &QuerySet, files: &[QueryFile], now: Micros) -> Result<()> {
-        let stands = |name: &QueryName, kind: Kind| match queries.ordered().iter().find(|query| query.name == *name) {
-            Some(query) => query.kind() == kind,
-            None => files.iter().any(|file| file.stem() == name.as_str()),
-        };
+        let stands =
+            |name: &QueryName, kind: Kind| match queries.ordered().iter().find(|query| query.name == *name) {
+                Some(query) => query.kind() == kind,
+                None => files.iter().any(|file| file.stem() == name.as_str()),
+            };
         let channels = self.hub.channels();
         let layers = channels.iter().filter_map(|channel| channel.strip_prefix("layer/")?.parse().ok());
         for layer in layers.filter(|layer| !stands(layer, Kind::Layer)) {
             self.hub.retire_layer(&layer, now);
         }
-        let alerting: BTreeSet<QueryName> = self.desk.alerts().items.into_iter().map(|alert| alert.query).collect();
+        let alerting: BTreeSet<QueryName> =
+            self.desk.alerts().items.into_iter().map(|alert| alert.query).collect();
         for query in alerting.into_iter().filter(|query| !stands(query, Kind::Alert)) {
             self.desk.settle(query, Vec::new(), now).await?;
         }
@@ -77,7 +92,8 @@ impl Sinks {
         let query = &change.query;
         match query.kind() {
             Kind::Layer => {
-                let rows = LayerRows::from_batches(&change.rows, query.key().unwrap_or("cell"), &shown(change))?;
+                let rows =
+                    LayerRows::from_batches(&change.rows, query.key().unwrap_or("cell"), &shown(change))?;
                 self.hub.declare_layer(&query.name, layer_schema(change)?)?;
                 self.hub.publish_layer(&query.name, &rows, change.at)?;
             }
@@ -108,7 +124,8 @@ fn shown(change: &Change) -> Vec<String> {
         return query.columns().iter().map(|(name, _)| name.clone()).collect();
     }
     let key = query.key().unwrap_or("cell");
-    let numeric = change.schema.fields().iter().filter(|field| field.data_type().is_numeric() && field.name() != key);
+    let numeric =
+        change.schema.fields().iter().filter(|field| field.data_type().is_numeric() && field.name() != key);
     numeric.map(|field| field.name().clone()).collect()
 }
 
@@ -126,7 +143,8 @@ fn layer_schema(change: &Change) -> Result<LayerSchema> {
 fn conditions(query: &Query, batch: &RecordBatch) -> Result<Vec<Condition>> {
     let key = query.key().unwrap_or("key");
     let text = |name: &str| -> Result<ArrayRef> {
-        let column = batch.column_by_name(name).ok_or_else(|| anyhow::anyhow!("there is no column {name}"))?;
+        let column =
+            batch.column_by_name(name).ok_or_else(|| anyhow::anyhow!("there is no column {name}"))?;
         Ok(cast(column, &DataType::Utf8)?)
     };
     let (keys, category, severity) = (text(key)?, text("category")?, text("severity")?);
@@ -138,7 +156,10 @@ fn conditions(query: &Query, batch: &RecordBatch) -> Result<Vec<Condition>> {
     };
     let mut rows = Vec::with_capacity(batch.num_rows());
     for row in (0..batch.num_rows()).filter(|&row| !keys.is_null(row)) {
-        let number = cell.as_ref().filter(|cell| !cell.is_null(row)).map(|cell| cell.as_primitive::<Int64Type>().value(row));
+        let number = cell
+            .as_ref()
+            .filter(|cell| !cell.is_null(row))
+            .map(|cell| cell.as_primitive::<Int64Type>().value(row));
         let area: Option<AreaCode> = say(&area, row).parse().ok();
         let Ok(severity) = say(&severity, row).parse::<Severity>();
         rows.push(Condition {
@@ -159,9 +180,11 @@ fn conditions(query: &Query, batch: &RecordBatch) -> Result<Vec<Condition>> {
 
 fn detail(batch: &RecordBatch, key: &str, row: usize) -> Detail {
     let schema = batch.schema();
-    let others = schema.fields().iter().zip(batch.columns()).filter(|(field, _)| {
-        field.name() != key && !ALERT_COLUMNS.contains(&field.name().as_str())
-    });
+    let others = schema
+        .fields()
+        .iter()
+        .zip(batch.columns())
+        .filter(|(field, _)| field.name() != key && !ALERT_COLUMNS.contains(&field.name().as_str()));
     others.map(|(field, column)| (field.name().clone(), value(column, row))).collect()
 }
 

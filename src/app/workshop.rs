@@ -51,7 +51,8 @@ impl Workshop {
     /// # Errors
     /// What is wrong with the folder or the lake.
     pub async fn open(options: &WorkshopOptions) -> Result<Self> {
-        let settings = Settings::read(&options.city, options.areas.as_deref()).map_err(|problem| anyhow!("{problem}"))?;
+        let settings = Settings::read(&options.city, options.areas.as_deref())
+            .map_err(|problem| anyhow!("{problem}"))?;
         let (contracts, problems) = config::contracts(&options.city);
         if !problems.is_empty() {
             bail!("{}", lines(&problems));
@@ -60,7 +61,8 @@ impl Workshop {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let lake = Lake::open(&options.data)?;
         let lander =
-            Lander::open(&lake, &contracts, Arc::clone(&areas), Arc::clone(&clock), settings.limits.upload).await?;
+            Lander::open(&lake, &contracts, Arc::clone(&areas), Arc::clone(&clock), settings.limits.upload)
+                .await?;
         let catalog = catalog(&settings, &lander, &areas, options.local_files).context("setting up SQL")?;
         let lander = Arc::new(lander);
         Ok(Self { settings, contracts, areas, lander, catalog, clock, data: options.data.clone() })

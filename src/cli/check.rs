@@ -57,7 +57,8 @@ fn print(problems: &[Problem], contracts: usize, queries: usize, format: Receipt
         }
         ReceiptFormat::Text => {
             problems.iter().for_each(|problem| text::out(&problem.to_string()));
-            let verdict = if problems.is_empty() { "all sound".into() } else { format!("{} problems", problems.len()) };
+            let verdict =
+                if problems.is_empty() { "all sound".into() } else { format!("{} problems", problems.len()) };
             text::out(&format!("{contracts} contracts, {queries} queries: {verdict}"));
         }
     }

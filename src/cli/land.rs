@@ -49,7 +49,9 @@ fn refusal_json(feed: &str, file: &str, refusal: &Refusal) -> String {
 /// Draws the bar until it is aborted; on anything but a terminal it draws nothing.
 async fn draw(name: String, progress: Arc<Progress>) {
     let bar = ProgressBar::new(0);
-    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}")
+    {
         bar.set_style(style);
     }
     bar.set_message(name);
@@ -78,7 +80,10 @@ fn receipt_text(receipt: &Receipt) -> String {
     if receipt.rows_quarantined > 0 {
         let table = format!("quarantine.{}", receipt.feed.replace('.', "__"));
         let hint = "SELECT row, code, \"column\", value FROM";
-        lines.push(format!("  look at them with: cityloom sql '{hint} {table} WHERE submission = '\\''{}'\\'''", receipt.submission));
+        lines.push(format!(
+            "  look at them with: cityloom sql '{hint} {table} WHERE submission = '\\''{}'\\'''",
+            receipt.submission
+        ));
     }
     lines.join("\n")
 }

@@ -22,9 +22,18 @@ pub(super) async fn lineage(options: WorkshopOptions, names: Vec<String>) -> Res
     if !problems.is_empty() {
         bail!("{}", problems_of(&problems));
     }
-    for line in set.lineage().iter().filter(|line| names.is_empty() || names.iter().any(|name| name == line.query.as_str())) {
+    for line in set
+        .lineage()
+        .iter()
+        .filter(|line| names.is_empty() || names.iter().any(|name| name == line.query.as_str()))
+    {
         text::out(&line.query.to_string());
-        for input in line.queries.iter().map(|query| format!("query {query}")).chain(line.feeds.iter().map(|feed| format!("feed  {feed}"))) {
+        for input in line
+            .queries
+            .iter()
+            .map(|query| format!("query {query}"))
+            .chain(line.feeds.iter().map(|feed| format!("feed  {feed}")))
+        {
             text::out(&format!("  reads {input}"));
         }
         if !line.queries.is_empty() {

@@ -27,10 +27,13 @@ const FAILED: u8 = 2;
 /// Departments' feeds land by contract (schemas/), analysts' SQL (queries/) weaves them into one map layer,
 /// alerts become orders, and every screen sees it over a websocket.
 #[derive(Debug, Parser)]
-#[command(version, after_help = "First run:  cityloom demo        then open the address that it prints
+#[command(
+    version,
+    after_help = "First run:  cityloom demo        then open the address that it prints
 Land:       cityloom land traffic.speed speeds.parquet
 Ask:        cityloom sql \"SELECT kind, count(*) FROM police.incidents GROUP BY kind\"
-Check:      cityloom check && cityloom test")]
+Check:      cityloom check && cityloom test"
+)]
 struct Cli {
     /// The city folder: cityloom.toml, schemas/, queries/.
     #[arg(long, global = true, value_name = "DIR", default_value = ".", env = "CITYLOOM_CITY")]
@@ -148,8 +151,7 @@ fn scale(text: &str) -> Result<f64, String> {
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let options =
-        WorkshopOptions { city: cli.city, data: cli.data, areas: cli.areas, local_files: false };
+    let options = WorkshopOptions { city: cli.city, data: cli.data, areas: cli.areas, local_files: false };
     let done = match cli.command {
         Command::Serve(listen) => run::serve(options, listen.listen, None),
         Command::Demo { listen, scale, history } => {

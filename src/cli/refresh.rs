@@ -27,7 +27,11 @@ pub(super) async fn refresh(options: WorkshopOptions, names: Vec<String>) -> Res
                 rows += count;
                 seconds += change.seconds;
                 if names.is_empty() || names.iter().any(|name| name == change.query.name.as_str()) {
-                    text::out(&format!("{:<28} {count:>9} rows  {:>9.3} s", change.query.name.to_string(), change.seconds));
+                    text::out(&format!(
+                        "{:<28} {count:>9} rows  {:>9.3} s",
+                        change.query.name.to_string(),
+                        change.seconds
+                    ));
                     change.audits.iter().for_each(|audit| text::out(&format!("  fails {audit}")));
                 }
                 failed |= !change.audits.is_empty();

@@ -24,7 +24,7 @@ pub(super) fn once(command: impl Future<Output = Result<ExitCode>>) -> Result<Ex
 
 /// Serves until the process is told to stop.
 pub(super) fn serve(workshop: WorkshopOptions, listen: SocketAddr, demo: Option<Demo>) -> Result<ExitCode> {
-    logs("info");
+    logs("warn,cityloom=info");
     let buckets = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
     let metrics = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &buckets)
@@ -47,13 +47,21 @@ pub(super) fn serve(workshop: WorkshopOptions, listen: SocketAddr, demo: Option<
 }
 
 fn runtime(name: &str) -> Result<Runtime> {
-    Builder::new_multi_thread().enable_all().thread_name(name).thread_stack_size(STACK).build().context("starting threads")
+    Builder::new_multi_thread()
+        .enable_all()
+        .thread_name(name)
+        .thread_stack_size(STACK)
+        .build()
+        .context("starting threads")
 }
 
 fn logs(default: &str) {
     let filter = EnvFilter::try_from_env("CITYLOOM_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     let stderr = std::io::stderr;
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(stderr().is_terminal());
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(stderr)
+        .with_ansi(stderr().is_terminal());
     logs.init();
 }
 

@@ -59,6 +59,11 @@ pub(super) async fn sql(options: WorkshopOptions, statement: String, format: Row
 #[expect(clippy::needless_pass_by_value, reason = "it is a mapping of errors")]
 fn plain(error: impl std::fmt::Display) -> anyhow::Error {
     let text = error.to_string();
-    let text = text.split("\n\nbacktrace").next().unwrap_or_default().replace("city.queries.", "").replace("city.", "");
+    let text = text
+        .split("\n\nbacktrace")
+        .next()
+        .unwrap_or_default()
+        .replace("city.queries.", "")
+        .replace("city.", "");
     anyhow!("{text}")
 }

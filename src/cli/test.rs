@@ -7,16 +7,23 @@ use anyhow::{Result, bail};
 use super::check::schemas;
 use super::{FOUND_WRONG, text};
 use crate::app::{WorkshopOptions, problems_of};
-use crate::fusion::{Case, CaseOutcome, Query, QueryFile, run_case};
+use crate::fusion::{Case, CaseOutcome, Query, QueryFile, QuerySet, run_case};
 
 pub(super) async fn test(options: WorkshopOptions, names: Vec<String>, update: bool) -> Result<ExitCode> {
     let schemas = schemas(&options.city)?;
     let (mut passed, mut failed, mut untested) = (0, 0, 0);
+    let mut queries = Vec::new();
     for file in QueryFile::read_all(&options.city.join("queries"), "queries")? {
-        let query = match Query::parse(&file.file, &file.text) {
-            Ok(query) => query,
+        match Query::parse(&file.file, &file.text) {
+            Ok(query) => queries.push(query),
             Err(problems) => bail!("{}", problems_of(&problems)),
-        };
+        }
+    }
+    let (set, problems) = QuerySet::order(queries, &schemas.keys().cloned().collect::<Vec<_>>());
+    if !problems.is_empty() {
+        bail!("{}", problems_of(&problems));
+    }
+    for query in set.ordered() {
         let name = query.name.to_string();
         if !names.is_empty() && !names.contains(&name) {
             continue;
@@ -29,7 +36,7 @@ pub(super) async fn test(options: WorkshopOptions, names: Vec<String>, update: b
         }
         let case = Case::read(&folder).map_err(anyhow::Error::msg)?;
         let schema_of = |table: &str| schemas.get(table).cloned();
-        match run_case(&query, &case, &schema_of, update).await {
+        match run_case(query, set.ordered(), &case, &schema_of, update).await {
             Ok(CaseOutcome::Passed) => passed += 1,
             Ok(CaseOutcome::Updated) => {
                 text::out(&format!("{name:<28} expected.csv written"));

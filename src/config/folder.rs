@@ -35,7 +35,8 @@ fn entries(folder: &Path, problems: &mut Vec<Problem>) -> Vec<String> {
     let listed = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     match listed {
         Ok(entries) => {
-            let mut names: Vec<String> = entries.iter().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+            let mut names: Vec<String> =
+                entries.iter().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
             names.sort();
             names
         }
@@ -74,5 +75,6 @@ pub fn read_areas(source: &AreaSource) -> Result<Areas, Problem> {
         let help = Some("set areas.file in cityloom.toml, or --areas FILE".to_owned());
         Problem { help, ..Problem::of_file(&file, "CF020", error.to_string()) }
     })?;
-    Areas::from_geojson_with(&text, &source.fields).map_err(|error| Problem::of_file(&file, "CF021", error.to_string()))
+    Areas::from_geojson_with(&text, &source.fields)
+        .map_err(|error| Problem::of_file(&file, "CF021", error.to_string()))
 }

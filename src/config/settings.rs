@@ -14,9 +14,32 @@ use crate::place::{AreaFields, Crs, LevelField};
 pub(super) const FILE: &str = "cityloom.toml";
 /// Every key of the file, to suggest from.
 const KEYS: [&str; 26] = [
-    "city", "areas", "drop", "wall", "duty", "limits", "code", "name_en", "name_zh", "synthetic", "timezone", "seed",
-    "file", "code_property", "name_property", "level", "crs", "folder", "refresh_ms", "centre", "zoom", "feed",
-    "upload_mib", "query_memory_mib", "query_threads", "name",
+    "city",
+    "areas",
+    "drop",
+    "wall",
+    "duty",
+    "limits",
+    "code",
+    "name_en",
+    "name_zh",
+    "synthetic",
+    "timezone",
+    "seed",
+    "file",
+    "code_property",
+    "name_property",
+    "level",
+    "crs",
+    "folder",
+    "refresh_ms",
+    "centre",
+    "zoom",
+    "feed",
+    "upload_mib",
+    "query_memory_mib",
+    "query_threads",
+    "name",
 ];
 
 /// A city's settings.
@@ -96,7 +119,9 @@ impl Settings {
     pub fn read(root: &Path, areas: Option<&Path>) -> Result<Self, Problem> {
         let file = root.join(FILE);
         let text = std::fs::read_to_string(&file).map_err(|error| {
-            let help = Some("a city folder holds cityloom.toml, schemas/ and queries/; name one with --city DIR".into());
+            let help = Some(
+                "a city folder holds cityloom.toml, schemas/ and queries/; name one with --city DIR".into(),
+            );
             Problem { help, ..Problem::of_file(&file.display().to_string(), "CF001", error.to_string()) }
         })?;
         let raw: Raw = toml::from_str(&text).map_err(|error| told(&text, &error))?;
@@ -137,7 +162,8 @@ impl Settings {
             duty,
             limits: Limits {
                 upload: mib(raw.limits.upload_mib, 5 * 1024),
-                query_memory: usize::try_from(mib(raw.limits.query_memory_mib, 2 * 1024)).unwrap_or(usize::MAX),
+                query_memory: usize::try_from(mib(raw.limits.query_memory_mib, 2 * 1024))
+                    .unwrap_or(usize::MAX),
                 query_threads: raw.limits.query_threads.unwrap_or(cores),
             },
         })

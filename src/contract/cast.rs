@@ -39,7 +39,8 @@ fn safe(source: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
 
 /// Local times without an offset are times of the column's zone.
 fn in_zone(column: &Column, local: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    let zoned = safe(local, &DataType::Timestamp(TimeUnit::Microsecond, Some(column.timezone.name().into())))?;
+    let zoned =
+        safe(local, &DataType::Timestamp(TimeUnit::Microsecond, Some(column.timezone.name().into())))?;
     safe(&zoned, &instant_type())
 }
 

@@ -46,7 +46,10 @@ pub fn check(contract: &Contract, source: &RecordBatch) -> Result<Checked, Arrow
     for (column, array) in contract.columns.iter().zip(source.columns()) {
         let typed = cast_column(column, array).map_err(|_| {
             let (from, to) = (array.data_type(), &column.data_type);
-            ArrowError::CastError(format!("column `{}` is {from} in the file and cannot become {to}", column.header))
+            ArrowError::CastError(format!(
+                "column `{}` is {from} in the file and cannot become {to}",
+                column.header
+            ))
         })?;
         for (row, code) in broken(column, array, &typed) {
             let value = excerpt(array, row);
@@ -81,7 +84,13 @@ fn broken(column: &Column, source: &ArrayRef, typed: &ArrayRef) -> Vec<(usize, C
         }
     }
     if let Some(outside) = outside_range(column, typed) {
-        found.extend(outside.values().set_indices().filter(|&row| outside.is_valid(row)).map(|row| (row, Code::OutOfRange)));
+        found.extend(
+            outside
+                .values()
+                .set_indices()
+                .filter(|&row| outside.is_valid(row))
+                .map(|row| (row, Code::OutOfRange)),
+        );
     }
     if *typed.data_type() == DataType::Utf8 {
         found.extend(broken_text(column, typed.as_string()));
@@ -152,11 +161,17 @@ mod tests {
     /// Runs text rows through the contract and lists `row CODE(column)`.
     fn reasons(rows: &[[Option<&str>; 5]]) -> Vec<String> {
         let contract = contract();
-        let fields: Vec<Field> = contract.columns.iter().map(|c| Field::new(&c.header, DataType::Utf8, true)).collect();
-        let columns = (0..5).map(|i| Arc::new(rows.iter().map(|row| row[i]).collect::<StringArray>()) as ArrayRef);
+        let fields: Vec<Field> =
+            contract.columns.iter().map(|c| Field::new(&c.header, DataType::Utf8, true)).collect();
+        let columns =
+            (0..5).map(|i| Arc::new(rows.iter().map(|row| row[i]).collect::<StringArray>()) as ArrayRef);
         let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.collect()).unwrap();
         let checked = check(&contract, &batch).unwrap();
-        checked.rejects.iter().flat_map(|(row, all)| all.iter().map(move |r| format!("{row} {}({})", r.code, r.column))).collect()
+        checked
+            .rejects
+            .iter()
+            .flat_map(|(row, all)| all.iter().map(move |r| format!("{row} {}({})", r.code, r.column)))
+            .collect()
     }
 
     #[test]
@@ -205,7 +220,8 @@ mod tests {
         contract.columns.truncate(1);
         contract.columns[0].data_type = DataType::Int64;
         let batch =
-            RecordBatch::try_from_iter([("x", Arc::new(Float64Array::from(vec![3.0, 3.5])) as ArrayRef)]).unwrap();
+            RecordBatch::try_from_iter([("x", Arc::new(Float64Array::from(vec![3.0, 3.5])) as ArrayRef)])
+                .unwrap();
         let checked = check(&contract, &batch).unwrap();
         assert_eq!(checked.rejects.keys().copied().collect::<Vec<_>>(), [1]);
     }

@@ -9,7 +9,10 @@ use chrono_tz::Tz;
 use serde_saphyr::{Location, Spanned};
 
 use super::spec::{Bound, Custom, Document, EventTimeSpec, Object, PlaceSpec, Property, TitleSpec};
-use super::{Classification, Column, Contract, EventTime, Place, Range, SYSTEM_COLUMNS, TimeFormat, Title, instant_type};
+use super::{
+    Classification, Column, Contract, EventTime, Place, Range, SYSTEM_COLUMNS, TimeFormat, Title,
+    instant_type,
+};
 use crate::model::{FeedName, Resolution};
 
 /// What is wrong with a contract, and where; line and column count from 1, 0 where the whole file is meant.
@@ -86,14 +89,24 @@ impl Compiler {
             self.at(&document.kind, "kind must be DataContract");
         }
         if let Some(domain) = document.domain.as_ref().filter(|domain| domain.value != feed.department()) {
-            self.at(domain, format!("domain `{}` is not the folder's department `{}`", domain.value, feed.department()));
+            self.at(
+                domain,
+                format!("domain `{}` is not the folder's department `{}`", domain.value, feed.department()),
+            );
         }
         let [object] = document.schema.as_slice() else {
-            self.errors.push(ContractError { line: 0, column: 0, message: "schema must hold exactly one table".into() });
+            self.errors.push(ContractError {
+                line: 0,
+                column: 0,
+                message: "schema must hold exactly one table".into(),
+            });
             return None;
         };
         if object.name.value != feed.feed() {
-            self.at(&object.name, format!("the table's name `{}` is not the file's `{}`", object.name.value, feed.feed()));
+            self.at(
+                &object.name,
+                format!("the table's name `{}` is not the file's `{}`", object.name.value, feed.feed()),
+            );
         }
         let columns: Vec<Column> = object.properties.iter().filter_map(|p| self.column(p)).collect();
         self.names(object);
@@ -151,14 +164,15 @@ impl Compiler {
             }
         });
         let timed = matches!(data_type, DataType::Date32 | DataType::Timestamp(..));
-        let format = match options.format.as_ref().filter(|_| timed).map(|f| (f, TimeFormat::from_jdk(&f.value))) {
-            None => TimeFormat::Iso,
-            Some((_, Ok(format))) => format,
-            Some((spot, Err(error))) => {
-                self.at(spot, error.to_string());
-                TimeFormat::Iso
-            }
-        };
+        let format =
+            match options.format.as_ref().filter(|_| timed).map(|f| (f, TimeFormat::from_jdk(&f.value))) {
+                None => TimeFormat::Iso,
+                Some((_, Ok(format))) => format,
+                Some((spot, Err(error))) => {
+                    self.at(spot, error.to_string());
+                    TimeFormat::Iso
+                }
+            };
         Some(Column {
             name: property.name.value.clone(),
             header: property.physical_name.clone().unwrap_or_else(|| property.name.value.clone()),
@@ -171,7 +185,11 @@ impl Compiler {
             allowed: allowed(property),
             format,
             timezone: self.timezone(options.default_timezone.as_ref()),
-            unit: property.custom_properties.iter().find(|c| c.property.value == "unit").and_then(|c| text(&c.value)),
+            unit: property
+                .custom_properties
+                .iter()
+                .find(|c| c.property.value == "unit")
+                .and_then(|c| text(&c.value)),
             description: property.description.clone(),
             classification: self.classification(property),
         })
@@ -181,8 +199,12 @@ impl Compiler {
         let logical = property.logical_type.value.as_str();
         let Some(default) = default_type(logical) else {
             let known = ["string", "integer", "number", "boolean", "date", "timestamp"];
-            let hint = closest(logical, known).map_or(String::new(), |word| format!("; did you mean `{word}`?"));
-            self.at(&property.logical_type, format!("logicalType `{logical}` is not one of {}{hint}", known.join(", ")));
+            let hint =
+                closest(logical, known).map_or(String::new(), |word| format!("; did you mean `{word}`?"));
+            self.at(
+                &property.logical_type,
+                format!("logicalType `{logical}` is not one of {}{hint}", known.join(", ")),
+            );
             return None;
         };
         let Some(physical) = &property.physical_type else { return Some(default) };
@@ -191,7 +213,10 @@ impl Compiler {
             return None;
         };
         if !fits(logical, &data_type) {
-            self.at(physical, format!("physicalType `{}` does not fit logicalType `{logical}`", physical.value));
+            self.at(
+                physical,
+                format!("physicalType `{}` does not fit logicalType `{logical}`", physical.value),
+            );
             return None;
         }
         Some(data_type)
@@ -201,12 +226,20 @@ impl Compiler {
         match bound? {
             Bound::Number(number) => Some(*number),
             Bound::Text(text) => {
-                let instant = TimeFormat::Iso.instant(text, chrono_tz::UTC).map(|micros| match property.logical_type.value.as_str() {
-                    "date" => micros.div_euclid(86_400_000_000) as f64,
-                    _ => micros as f64,
+                let instant = TimeFormat::Iso.instant(text, chrono_tz::UTC).map(|micros| {
+                    match property.logical_type.value.as_str() {
+                        "date" => micros.div_euclid(86_400_000_000) as f64,
+                        _ => micros as f64,
+                    }
                 });
                 if instant.is_none() {
-                    self.at(&property.name, format!("bound `{text}` of `{}` is neither a number nor an ISO time", property.name.value));
+                    self.at(
+                        &property.name,
+                        format!(
+                            "bound `{text}` of `{}` is neither a number nor an ISO time",
+                            property.name.value
+                        ),
+                    );
                 }
                 instant
             }
@@ -229,7 +262,10 @@ impl Compiler {
             "confidential" => Classification::Confidential,
             "restricted" => Classification::Restricted,
             other => {
-                self.at(word, format!("classification `{other}` is not public, internal, confidential or restricted"));
+                self.at(
+                    word,
+                    format!("classification `{other}` is not public, internal, confidential or restricted"),
+                );
                 Classification::Restricted
             }
         }
@@ -243,7 +279,10 @@ impl Compiler {
             Some(seconds) => Some((amount * seconds) as i64),
             None => {
                 let location = sla.unit.as_ref().map(|unit| unit.referenced);
-                self.error(location.unwrap_or(Location::UNKNOWN), format!("latency unit `{unit}` is not s, min, h or d"));
+                self.error(
+                    location.unwrap_or(Location::UNKNOWN),
+                    format!("latency unit `{unit}` is not s, min, h or d"),
+                );
                 None
             }
         }
@@ -273,7 +312,8 @@ impl Compiler {
             }
             other if other.starts_with("cityloom") => {
                 let known = ["cityloomTitle", "cityloomEventTime", "cityloomPlace", "cityloomExtraColumns"];
-                let hint = closest(other, known).map_or(String::new(), |word| format!("; did you mean `{word}`?"));
+                let hint =
+                    closest(other, known).map_or(String::new(), |word| format!("; did you mean `{word}`?"));
                 self.at(&custom.property, format!("`{other}` is not known{hint}"));
             }
             _ => {}
@@ -286,7 +326,13 @@ impl Compiler {
             .ok()
     }
 
-    fn find(&mut self, columns: &[Column], custom: &Custom, name: Option<&String>, key: &str) -> Option<usize> {
+    fn find(
+        &mut self,
+        columns: &[Column],
+        custom: &Custom,
+        name: Option<&String>,
+        key: &str,
+    ) -> Option<usize> {
         let what = &custom.property.value;
         let Some(name) = name else {
             self.at(&custom.property, format!("{what} needs `{key}`"));
@@ -304,7 +350,10 @@ impl Compiler {
     fn event_time(&mut self, columns: &[Column], custom: &Custom, spec: &EventTimeSpec) -> Option<EventTime> {
         let column = self.find(columns, custom, Some(&spec.column), "column")?;
         if !matches!(columns[column].data_type, DataType::Date32 | DataType::Timestamp(..)) {
-            self.at(&custom.property, format!("cityloomEventTime: `{}` is neither date nor timestamp", spec.column));
+            self.at(
+                &custom.property,
+                format!("cityloomEventTime: `{}` is neither date nor timestamp", spec.column),
+            );
         }
         let future = spec.future.as_deref().unwrap_or("10 min");
         let Some(seconds) = duration_seconds(future) else {
@@ -323,7 +372,10 @@ impl Compiler {
             None | Some("keep") => false,
             Some("quarantine") => true,
             Some(other) => {
-                self.at(&custom.property, format!("cityloomPlace: outside `{other}` is neither keep nor quarantine"));
+                self.at(
+                    &custom.property,
+                    format!("cityloomPlace: outside `{other}` is neither keep nor quarantine"),
+                );
                 false
             }
         };
@@ -335,10 +387,19 @@ impl Compiler {
                 let crs = spec.crs.clone().unwrap_or_else(|| "WGS84".into());
                 Some(Place::Point { x, y, crs, resolution, quarantine_outside })
             }
-            "area" => Some(Place::Area { column: self.find(columns, custom, spec.column.as_ref(), "column")?, resolution }),
-            "cell" => Some(Place::Cell { column: self.find(columns, custom, spec.column.as_ref(), "column")?, resolution }),
+            "area" => Some(Place::Area {
+                column: self.find(columns, custom, spec.column.as_ref(), "column")?,
+                resolution,
+            }),
+            "cell" => Some(Place::Cell {
+                column: self.find(columns, custom, spec.column.as_ref(), "column")?,
+                resolution,
+            }),
             other => {
-                self.at(&custom.property, format!("cityloomPlace: kind `{other}` is not lnglat, area, cell or none"));
+                self.at(
+                    &custom.property,
+                    format!("cityloomPlace: kind `{other}` is not lnglat, area, cell or none"),
+                );
                 None
             }
         }
@@ -346,7 +407,8 @@ impl Compiler {
 }
 
 fn key(object: &Object) -> Vec<usize> {
-    let mut key: Vec<usize> = (0..object.properties.len()).filter(|&i| object.properties[i].primary_key).collect();
+    let mut key: Vec<usize> =
+        (0..object.properties.len()).filter(|&i| object.properties[i].primary_key).collect();
     key.sort_by_key(|&i| object.properties[i].primary_key_position.unwrap_or(i32::MAX));
     key
 }

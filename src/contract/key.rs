@@ -52,7 +52,8 @@ pub struct Uniqueness {
 impl Uniqueness {
     /// Nothing seen yet.
     pub fn new(contract: &Contract) -> Self {
-        let unique: Vec<usize> = (0..contract.columns.len()).filter(|&i| contract.columns[i].unique).collect();
+        let unique: Vec<usize> =
+            (0..contract.columns.len()).filter(|&i| contract.columns[i].unique).collect();
         Self {
             key: contract.key.clone(),
             unique_seen: vec![HashSet::new(); unique.len()],
@@ -79,7 +80,12 @@ impl Uniqueness {
     ) -> Result<(), ArrowError> {
         if !self.key.is_empty() {
             let columns: Vec<ArrayRef> = self.key.iter().map(|&i| batch.column(i).clone()).collect();
-            let name = self.key.iter().map(|&i| batch.schema().field(i).name().clone()).collect::<Vec<_>>().join("+");
+            let name = self
+                .key
+                .iter()
+                .map(|&i| batch.schema().field(i).name().clone())
+                .collect::<Vec<_>>()
+                .join("+");
             let value = |row| columns.iter().filter_map(|c| excerpt(c, row)).collect::<Vec<_>>().join("+");
             for (row, print) in fingerprints(&columns)?.into_iter().enumerate() {
                 if rejects.contains_key(&row) {
@@ -92,7 +98,11 @@ impl Uniqueness {
                 } else {
                     Code::KeyDuplicate
                 };
-                rejects.entry(row).or_default().push(Reject { code, column: name.clone(), value: Some(value(row)) });
+                rejects.entry(row).or_default().push(Reject {
+                    code,
+                    column: name.clone(),
+                    value: Some(value(row)),
+                });
             }
         }
         for (seen, &column) in self.unique_seen.iter_mut().zip(&self.unique) {
@@ -102,7 +112,11 @@ impl Uniqueness {
                     continue;
                 }
                 let column = batch.schema().field(column).name().clone();
-                rejects.entry(row).or_default().push(Reject { code: Code::NotUnique, column, value: excerpt(array, row) });
+                rejects.entry(row).or_default().push(Reject {
+                    code: Code::NotUnique,
+                    column,
+                    value: excerpt(array, row),
+                });
             }
         }
         Ok(())

@@ -22,7 +22,9 @@ pub enum TimeFormat {
 
 /// A letter of a JDK pattern that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("format letters `{0}` are not supported; use yyyy yy M MM MMM d dd H HH h hh m mm s ss SSS a Z X XXX and quoted text")]
+#[error(
+    "format letters `{0}` are not supported; use yyyy yy M MM MMM d dd H HH h hh m mm s ss SSS a Z X XXX and quoted text"
+)]
 pub struct UnknownLetters(pub String);
 
 impl TimeFormat {
@@ -41,14 +43,19 @@ impl TimeFormat {
                 while chars.next_if_eq(&c).is_some() {
                     run += 1;
                 }
-                chrono.push_str(chrono_letters(c, run).ok_or_else(|| UnknownLetters(c.to_string().repeat(run)))?);
+                chrono.push_str(
+                    chrono_letters(c, run).ok_or_else(|| UnknownLetters(c.to_string().repeat(run)))?,
+                );
             } else if c == '%' {
                 chrono.push_str("%%");
             } else {
                 chrono.push(c);
             }
         }
-        let has_time = chrono.contains("%H") || chrono.contains("%I") || chrono.contains("%-H") || chrono.contains("%-I");
+        let has_time = chrono.contains("%H")
+            || chrono.contains("%I")
+            || chrono.contains("%-H")
+            || chrono.contains("%-I");
         let has_offset = chrono.contains("%z") || chrono.contains("%:z") || chrono.contains("%#z");
         Ok(Self::Pattern { chrono, has_time, has_offset })
     }
@@ -167,7 +174,10 @@ mod tests {
     #[test]
     fn hours_that_the_clocks_skip_or_repeat_have_one_instant() {
         let format = TimeFormat::from_jdk("yyyy-MM-dd HH:mm").unwrap();
-        assert_eq!(format.instant("2013-03-10 02:30", America::Chicago), format.instant("2013-03-10 03:30", America::Chicago));
+        assert_eq!(
+            format.instant("2013-03-10 02:30", America::Chicago),
+            format.instant("2013-03-10 03:30", America::Chicago)
+        );
         assert_eq!(format.instant("2013-11-03 01:30", America::Chicago), Some(1_383_460_200_000_000));
         assert!(TimeFormat::from_jdk("yyyy-QQ").is_err());
     }

@@ -75,10 +75,13 @@ fn delimiter(file: &mut File, request: &Request) -> Result<u8, Error> {
     BufReader::new(&mut *file).take(MAX_ROW_BYTES).read_until(b'\n', &mut line).map_err(unreadable)?;
     file.rewind().map_err(unreadable)?;
     let hits = |delimiter: u8| {
-        let mut reader = ReaderBuilder::new().delimiter(delimiter).has_headers(false).from_reader(line.as_slice());
+        let mut reader =
+            ReaderBuilder::new().delimiter(delimiter).has_headers(false).from_reader(line.as_slice());
         let mut record = ByteRecord::new();
         match reader.read_byte_record(&mut record) {
-            Ok(true) => request.headers.iter().filter(|h| record.iter().any(|name| name == h.as_bytes())).count(),
+            Ok(true) => {
+                request.headers.iter().filter(|h| record.iter().any(|name| name == h.as_bytes())).count()
+            }
             _ => 0,
         }
     };

@@ -158,7 +158,8 @@ impl Request {
     fn resolve(&self, found: &[String]) -> Result<Vec<Option<usize>>, Error> {
         let resolved: Vec<Option<usize>> =
             self.headers.iter().map(|header| found.iter().position(|name| name == header)).collect();
-        let missing = resolved.iter().zip(&self.required).position(|(index, required)| *required && index.is_none());
+        let missing =
+            resolved.iter().zip(&self.required).position(|(index, required)| *required && index.is_none());
         match missing {
             None => Ok(resolved),
             Some(index) => Err(Error::ColumnMissing {
@@ -184,7 +185,8 @@ impl Request {
                 None => new_null_array(&DataType::Utf8, batch.num_rows()),
             })
             .collect();
-        let field = |(header, column): (&String, &ArrayRef)| Field::new(header, column.data_type().clone(), true);
+        let field =
+            |(header, column): (&String, &ArrayRef)| Field::new(header, column.data_type().clone(), true);
         let fields: Vec<Field> = self.headers.iter().zip(&columns).map(field).collect();
         RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
             .map_err(|error| Error::Unreadable { format: "Arrow", why: error.to_string() })

@@ -35,8 +35,13 @@ pub(super) fn decode(
         }
     }
     if number > 0 && seen.iter().any(|seen| *seen) {
-        let found: Vec<String> =
-            request.headers.iter().zip(&seen).filter(|(_, seen)| **seen).map(|(header, _)| header.clone()).collect();
+        let found: Vec<String> = request
+            .headers
+            .iter()
+            .zip(&seen)
+            .filter(|(_, seen)| **seen)
+            .map(|(header, _)| header.clone())
+            .collect();
         request.resolve(&found)?;
     }
     batch.flush()

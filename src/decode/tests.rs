@@ -5,7 +5,11 @@ use std::io::{Seek as _, Write as _};
 use super::*;
 
 fn request(headers: &[&str], required: &[bool]) -> Request {
-    Request { headers: headers.iter().map(|h| (*h).to_owned()).collect(), required: required.to_vec(), point: Some((0, 1)) }
+    Request {
+        headers: headers.iter().map(|h| (*h).to_owned()).collect(),
+        required: required.to_vec(),
+        point: Some((0, 1)),
+    }
 }
 
 /// Decodes `bytes`; the result is the rows as `number:value|value` and the unreadable as `number!why`.
@@ -35,7 +39,10 @@ fn csv_finds_its_delimiter_and_hands_on_what_is_no_row() {
         assert_eq!(run(Format::Csv, text.as_bytes()).unwrap(), ["1:1|2"], "{text:?}");
     }
     let dirty = b"lng,lat\n1,2\n3\n\xff,4\n5,\n";
-    assert_eq!(run(Format::Csv, dirty).unwrap(), ["1:1|2", "4:5|∅", "2!1 values under 2 headers", "3!not UTF-8"]);
+    assert_eq!(
+        run(Format::Csv, dirty).unwrap(),
+        ["1:1|2", "4:5|∅", "2!1 values under 2 headers", "3!not UTF-8"]
+    );
 }
 
 #[test]
@@ -48,15 +55,15 @@ fn an_unclosed_quote_does_not_swallow_the_file() {
 
 #[test]
 fn a_file_without_a_required_column_is_refused_by_name() {
-    for (format, bytes) in [
-        (Format::Csv, "lat,b\n1,2\n"),
-        (Format::Ndjson, "{\"lat\":1}\n"),
-    ] {
+    for (format, bytes) in [(Format::Csv, "lat,b\n1,2\n"), (Format::Ndjson, "{\"lat\":1}\n")] {
         let refused = run(format, bytes.as_bytes()).unwrap_err();
         assert!(matches!(&refused, Error::ColumnMissing { header, .. } if header == "lng"), "{refused}");
     }
     assert_eq!(run(Format::Csv, b""), Err(Error::Empty));
-    assert!(matches!(run(Format::Parquet, b"PAR1 and no more"), Err(Error::Unreadable { format: "Parquet", .. })));
+    assert!(matches!(
+        run(Format::Parquet, b"PAR1 and no more"),
+        Err(Error::Unreadable { format: "Parquet", .. })
+    ));
 }
 
 #[test]

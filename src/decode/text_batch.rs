@@ -20,7 +20,8 @@ pub(super) struct TextBatch<'a, 'b> {
 
 impl<'a, 'b> TextBatch<'a, 'b> {
     pub(super) fn new(headers: &[String], sink: &'a mut Sink<'b>) -> Self {
-        let fields: Vec<Field> = headers.iter().map(|header| Field::new(header, DataType::Utf8, true)).collect();
+        let fields: Vec<Field> =
+            headers.iter().map(|header| Field::new(header, DataType::Utf8, true)).collect();
         let columns = headers.iter().map(|_| StringBuilder::new()).collect();
         let schema = Arc::new(Schema::new(fields));
         Self { schema, columns, numbers: Vec::new(), unreadable: Vec::new(), bytes: 0, sink }
@@ -41,7 +42,12 @@ impl<'a, 'b> TextBatch<'a, 'b> {
     }
 
     /// Notes a line that is no row.
-    pub(super) fn unreadable(&mut self, number: i64, text: String, why: impl Into<String>) -> Result<(), Error> {
+    pub(super) fn unreadable(
+        &mut self,
+        number: i64,
+        text: String,
+        why: impl Into<String>,
+    ) -> Result<(), Error> {
         self.bytes += text.len();
         self.unreadable.push(Unreadable { number, text, why: why.into() });
         if self.unreadable.len() >= BATCH_ROWS { self.flush() } else { Ok(()) }
@@ -52,7 +58,8 @@ impl<'a, 'b> TextBatch<'a, 'b> {
         if self.numbers.is_empty() && self.unreadable.is_empty() {
             return Ok(());
         }
-        let columns: Vec<ArrayRef> = self.columns.iter_mut().map(|c| Arc::new(c.finish()) as ArrayRef).collect();
+        let columns: Vec<ArrayRef> =
+            self.columns.iter_mut().map(|c| Arc::new(c.finish()) as ArrayRef).collect();
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)
             .map_err(|error| Error::Unreadable { format: "text", why: error.to_string() })?;
         self.bytes = 0;

@@ -75,7 +75,12 @@ fn failures(test: &DataTest, rows: &RecordBatch) -> Vec<Audit> {
                 let Some(array) = column(name).and_then(|array| cast(array, &DataType::Utf8).ok()) else {
                     return Some(absent(test));
                 };
-                let other = array.as_string::<i32>().iter().flatten().filter(|v| !values.iter().any(|known| known == v)).count();
+                let other = array
+                    .as_string::<i32>()
+                    .iter()
+                    .flatten()
+                    .filter(|v| !values.iter().any(|known| known == v))
+                    .count();
                 (other > 0).then(|| Audit { test, found: format!("{other} other values") })
             })
             .collect(),
@@ -84,7 +89,9 @@ fn failures(test: &DataTest, rows: &RecordBatch) -> Vec<Audit> {
 
 fn repeated(columns: &[ArrayRef]) -> usize {
     let fields = columns.iter().map(|column| SortField::new(column.data_type().clone())).collect();
-    let Ok(rows) = RowConverter::new(fields).and_then(|converter| converter.convert_columns(columns)) else { return 0 };
+    let Ok(rows) = RowConverter::new(fields).and_then(|converter| converter.convert_columns(columns)) else {
+        return 0;
+    };
     let mut seen = HashSet::new();
     rows.iter().filter(|row| !seen.insert(row.as_ref().to_vec())).count()
 }

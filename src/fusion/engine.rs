@@ -12,8 +12,8 @@ use arrow::record_batch::RecordBatch;
 use datafusion::logical_expr::LogicalPlan;
 use tokio::sync::Mutex;
 
-use super::result_table::ResultTable;
 use super::query_set::WAITS;
+use super::result_table::ResultTable;
 use super::{Audit, Catalog, Kind, Query, QueryFile, QuerySet, RefreshRule, audit, locate};
 use crate::model::{Micros, Problem};
 
@@ -161,10 +161,17 @@ impl Engine {
         }
     }
 
-    async fn prepare(&self, query: &Arc<Query>, before: Option<&Planned>, now: Micros) -> Result<Planned, Vec<Problem>> {
+    async fn prepare(
+        &self,
+        query: &Arc<Query>,
+        before: Option<&Planned>,
+        now: Micros,
+    ) -> Result<Planned, Vec<Problem>> {
         let mut planned = self.planned(query, now).await?;
         // An unchanged query goes on from its last result, so that a reload shows no gap.
-        if let Some(before) = before.filter(|before| before.query.sql == query.sql && before.schema == planned.schema) {
+        if let Some(before) =
+            before.filter(|before| before.query.sql == query.sql && before.schema == planned.schema)
+        {
             planned = Planned { plan: planned.plan, query: planned.query, ..before.clone() };
         }
         self.publish(&planned)?;
@@ -183,7 +190,9 @@ impl Engine {
         let plan = self.catalog.plan(&query.statement, now).await.map_err(wrong)?;
         let state = self.catalog.state(now);
         // Optimising finds what planning alone lets pass (types that do not compare, unknown casts).
-        state.optimize(&plan).map_err(|error| locate::all_of_error(&query.file, &query.sql, &error, "CL031"))?;
+        state
+            .optimize(&plan)
+            .map_err(|error| locate::all_of_error(&query.file, &query.sql, &error, "CL031"))?;
         let schema: SchemaRef = Arc::new(plan.schema().as_arrow().clone());
         let problems = shape(query, &schema);
         if !problems.is_empty() {
@@ -201,8 +210,12 @@ impl Engine {
         let mut changes = Vec::new();
         for query in order {
             let Some(planned) = running.planned.get_mut(query.name.as_str()) else { continue };
-            let versions: BTreeMap<String, u64> =
-                planned.query.feeds.iter().filter_map(|feed| Some((feed.clone(), self.catalog.version(feed)?))).collect();
+            let versions: BTreeMap<String, u64> = planned
+                .query
+                .feeds
+                .iter()
+                .filter_map(|feed| Some((feed.clone(), self.catalog.version(feed)?)))
+                .collect();
             if tick == Tick::Moved && !planned.is_due(&versions, &refreshed, now) {
                 continue;
             }
@@ -221,22 +234,37 @@ impl Engine {
     async fn recompute(&self, planned: &Planned, now: Micros) -> Result<Change, Problem> {
         let started = Instant::now();
         let query = &planned.query;
-        let rows = self.catalog.run(&planned.plan, now).await.map_err(|error| locate::of_error(&query.file, &query.sql, &error, "CL040"))?;
+        let rows = self
+            .catalog
+            .run(&planned.plan, now)
+            .await
+            .map_err(|error| locate::of_error(&query.file, &query.sql, &error, "CL040"))?;
         let seconds = started.elapsed().as_secs_f64();
         planned.result.replace(rows.clone());
         let audits = audit::audit(query, &planned.schema, &rows);
-        Ok(Change { query: Arc::clone(query), at: now, schema: Arc::clone(&planned.schema), rows, seconds, audits })
+        Ok(Change {
+            query: Arc::clone(query),
+            at: now,
+            schema: Arc::clone(&planned.schema),
+            rows,
+            seconds,
+            audits,
+        })
     }
 }
 
 impl Planned {
     fn is_due(&self, versions: &BTreeMap<String, u64>, refreshed: &[String], now: Micros) -> bool {
-        let Some(last) = self.last else { return self.query.refresh() != RefreshRule::Manual };
-        let moved = *versions != self.seen || self.query.queries.iter().any(|input| refreshed.contains(input));
+        // The first result is owed to whoever reads the query, a manual one's too.
+        let Some(last) = self.last else { return true };
+        let moved =
+            *versions != self.seen || self.query.queries.iter().any(|input| refreshed.contains(input));
         let slid = self.query.depends_on_now() && now.0 - last.0 >= TIME_ALONE_SECONDS * 1_000_000;
         match self.query.refresh() {
             RefreshRule::Live => moved || slid,
-            RefreshRule::Every(period) => (moved || slid) && u128::try_from(now.0 - last.0).unwrap_or(0) >= period.as_micros(),
+            RefreshRule::Every(period) => {
+                (moved || slid) && u128::try_from(now.0 - last.0).unwrap_or(0) >= period.as_micros()
+            }
             RefreshRule::Manual => false,
         }
     }
@@ -259,10 +287,13 @@ fn give_way(queries: &mut [Query], problems: &[Problem], old: &HashMap<String, P
 /// Whether a result has the columns that its kind needs.
 fn shape(query: &Query, schema: &SchemaRef) -> Vec<Problem> {
     use arrow::datatypes::DataType;
-    let wrong = |message: String| Problem { line: 1, column: 1, ..Problem::of_file(&query.file, "CL032", message) };
+    let wrong =
+        |message: String| Problem { line: 1, column: 1, ..Problem::of_file(&query.file, "CL032", message) };
     let need = |names: &[&str]| -> Vec<Problem> {
         let absent = names.iter().filter(|name| schema.column_with_name(name).is_none());
-        absent.map(|name| wrong(format!("a {:?} query needs a column `{name}`", query.kind()).to_lowercase())).collect()
+        absent
+            .map(|name| wrong(format!("a {:?} query needs a column `{name}`", query.kind()).to_lowercase()))
+            .collect()
     };
     let mut problems = match query.kind() {
         Kind::Layer => {
@@ -273,14 +304,27 @@ fn shape(query: &Query, schema: &SchemaRef) -> Vec<Problem> {
                 Err(_) => need(&[key]),
             }
         }
-        Kind::Alert => need(&[query.key().unwrap_or("key"), "category", "severity", "title_en", "title_zh", "cell", "area"]),
+        Kind::Alert => need(&[
+            query.key().unwrap_or("key"),
+            "category",
+            "severity",
+            "title_en",
+            "title_zh",
+            "cell",
+            "area",
+        ]),
         Kind::Kpi => need(&["value"]),
         Kind::Table => Vec::new(),
     };
-    for (column, _) in query.columns().iter().filter(|(column, _)| schema.column_with_name(column).is_none()) {
-        let help = crate::contract::closest(column, schema.fields().iter().map(|field| field.name().as_str()));
+    for (column, _) in query.columns().iter().filter(|(column, _)| schema.column_with_name(column).is_none())
+    {
+        let help =
+            crate::contract::closest(column, schema.fields().iter().map(|field| field.name().as_str()));
         let help = help.map(|word| format!("did you mean `{word}`?"));
-        problems.push(Problem { help, ..wrong(format!("the header shows a column `{column}` that the query does not have")) });
+        problems.push(Problem {
+            help,
+            ..wrong(format!("the header shows a column `{column}` that the query does not have"))
+        });
     }
     problems
 }

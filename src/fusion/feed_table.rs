@@ -49,9 +49,16 @@ impl FeedTable {
         Ok(files.iter().zip(keep).filter(|(_, keep)| *keep).map(|(file, _)| Arc::clone(file)).collect())
     }
 
-    fn from_memory(&self, rows: &[RecordBatch], parts: usize, projection: Option<&Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>> {
+    fn from_memory(
+        &self,
+        rows: &[RecordBatch],
+        parts: usize,
+        projection: Option<&Vec<usize>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         let share = rows.len().div_ceil(parts.max(1)).max(1);
-        let partitions: Vec<Vec<RecordBatch>> = rows.chunks(share).map(<[RecordBatch]>::to_vec).collect();
+        let mut partitions: Vec<Vec<RecordBatch>> = rows.chunks(share).map(<[RecordBatch]>::to_vec).collect();
+        // An empty feed is one empty partition: plans count on at least one.
+        partitions.resize_with(partitions.len().max(1), Vec::new);
         Ok(MemorySourceConfig::try_new_exec(&partitions, self.schema(), projection.cloned())?)
     }
 
@@ -63,8 +70,10 @@ impl FeedTable {
         projection: Option<&Vec<usize>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let root = self.table.url().path();
-        let parts: Vec<PartitionedFile> =
-            files.iter().map(|file| PartitionedFile::new(format!("{root}{}", file.path), file.size)).collect();
+        let parts: Vec<PartitionedFile> = files
+            .iter()
+            .map(|file| PartitionedFile::new(format!("{root}{}", file.path), file.size))
+            .collect();
         let groups = FileGroup::new(parts).split_files(session.config().target_partitions());
         let mut source = ParquetSource::new(TableSchema::from(self.schema()));
         if let Some(filter) = conjunction(filters.iter().cloned()) {
@@ -121,7 +130,8 @@ impl FileBounds<'_> {
     fn ends(&self, column: &Column, end: fn((i64, i64)) -> i64) -> Option<ArrayRef> {
         match column.name() {
             "_event_time" => {
-                let ends: TimestampMicrosecondArray = self.0.iter().map(|file| file.event_time.map(end)).collect();
+                let ends: TimestampMicrosecondArray =
+                    self.0.iter().map(|file| file.event_time.map(end)).collect();
                 Some(Arc::new(ends.with_timezone("UTC")))
             }
             "_cell" => Some(Arc::new(self.0.iter().map(|file| file.cell.map(end)).collect::<Int64Array>())),

@@ -54,28 +54,41 @@ impl Case {
         let told = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
         let text = std::fs::read_to_string(&file).map_err(|error| told(&error))?;
         let raw: RawCase = serde_saphyr::from_str(&text).map_err(|error| told(&error))?;
-        let now = chrono::DateTime::parse_from_rfc3339(&raw.now).map_err(|error| told(&format!("now: {error}")))?;
+        let now =
+            chrono::DateTime::parse_from_rfc3339(&raw.now).map_err(|error| told(&format!("now: {error}")))?;
         let given = raw.given.into_iter().map(|(table, path)| (table, folder.join(path))).collect();
         Ok(Self { folder: folder.to_path_buf(), now: Micros(now.timestamp_micros()), given })
     }
 }
 
-/// Runs `query` over the case's rows. `schema_of` knows the columns of feeds and reference tables.
+/// Runs `query` over the case's rows. `schema_of` knows the columns of feeds and reference tables; inputs among
+/// `others` that the case does not give are computed from what it gives.
 ///
 /// # Errors
 /// Where the case cannot be run at all.
 pub async fn run_case(
     query: &Query,
+    others: &[Arc<Query>],
     case: &Case,
     schema_of: &(dyn Fn(&str) -> Option<SchemaRef> + Sync),
     update: bool,
 ) -> Result<CaseOutcome, String> {
-    let catalog = Catalog::new(SessionConfig { threads: 2, memory: 1 << 30, local_files: false }).map_err(|e| e.to_string())?;
+    let catalog = Catalog::new(SessionConfig { threads: 2, memory: 1 << 30, local_files: false })
+        .map_err(|e| e.to_string())?;
     for (table, path) in &case.given {
         let told = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-        let rows = read_csv(path, schema_of(table)).map_err(|error| told(&error))?;
+        let columns = schema_of(table).map_or(Columns::Inferred, Columns::Of);
+        let rows = read_csv(path, columns).map_err(|error| told(&error))?;
         let (schema, name) = table.split_once('.').unwrap_or(("queries", table));
         catalog.add_rows(schema, name, rows.schema(), vec![rows]).map_err(|error| told(&error))?;
+    }
+    for other in others.iter().filter(|other| query.queries.contains(other.name.as_str())) {
+        if !case.given.contains_key(other.name.as_str()) {
+            let views = catalog.add_views(std::slice::from_ref(other), case.now).await;
+            views.map_err(|error| {
+                format!("input {} (give it, or its inputs): {}", other.name, error.strip_backtrace())
+            })?;
+        }
     }
     let run = async {
         let plan = catalog.plan(&query.statement, case.now).await?;
@@ -90,10 +103,15 @@ pub async fn run_case(
         write_csv(&file, &schema, &rows).map_err(|error| format!("{}: {error}", file.display()))?;
         return Ok(CaseOutcome::Updated);
     }
-    let expected = read_csv(&file, None).map_err(|error| format!("{}: {error}", file.display()))?;
-    let (expected_header, mut expected) = as_text(&expected.schema(), &[expected]).map_err(|error| error.to_string())?;
+    let expected = read_csv(&file, Columns::Text).map_err(|error| format!("{}: {error}", file.display()))?;
+    let (expected_header, mut expected) =
+        as_text(&expected.schema(), &[expected]).map_err(|error| error.to_string())?;
     if header != expected_header {
-        return Ok(CaseOutcome::Failed(format!("columns are {}, expected {}", header.join(","), expected_header.join(","))));
+        return Ok(CaseOutcome::Failed(format!(
+            "columns are {}, expected {}",
+            header.join(","),
+            expected_header.join(",")
+        )));
     }
     if !ordered {
         got.sort();
@@ -140,7 +158,10 @@ fn as_text(schema: &SchemaRef, rows: &[RecordBatch]) -> Result<(Vec<String>, Vec
             .iter()
             .map(|column| arrow::util::display::ArrayFormatter::try_new(column, &options))
             .collect::<Result<Vec<_>, _>>()?;
-        lines.extend((0..batch.num_rows()).map(|row| columns.iter().map(|column| column.value(row).to_string()).collect()));
+        lines.extend(
+            (0..batch.num_rows())
+                .map(|row| columns.iter().map(|column| column.value(row).to_string()).collect()),
+        );
     }
     Ok((header, lines))
 }
@@ -153,23 +174,35 @@ fn write_csv(file: &Path, schema: &SchemaRef, rows: &[RecordBatch]) -> Result<()
     rows.iter().try_for_each(|batch| writer.write(batch))
 }
 
-/// A CSV in the table's types; columns that it leaves out are null. Without a schema the types are inferred.
-fn read_csv(path: &Path, schema: Option<SchemaRef>) -> Result<RecordBatch, ArrowError> {
+/// In which types a CSV is read.
+enum Columns {
+    /// A table's; columns that the file leaves out are null.
+    Of(SchemaRef),
+    /// Those that the values look like.
+    Inferred,
+    /// As it stands in the file.
+    Text,
+}
+
+fn read_csv(path: &Path, columns: Columns) -> Result<RecordBatch, ArrowError> {
     let (inferred, _) = Format::default().with_header(true).infer_schema(File::open(path)?, Some(1_000))?;
     let text_types = |field: &Arc<Field>| Field::new(field.name(), DataType::Utf8, true);
-    let read_as: SchemaRef = match &schema {
-        Some(_) => Arc::new(Schema::new(inferred.fields().iter().map(text_types).collect::<Vec<_>>())),
-        None => Arc::new(inferred),
+    let read_as: SchemaRef = match &columns {
+        Columns::Inferred => Arc::new(inferred),
+        Columns::Of(_) | Columns::Text => {
+            Arc::new(Schema::new(inferred.fields().iter().map(text_types).collect::<Vec<_>>()))
+        }
     };
     let reader = ReaderBuilder::new(Arc::clone(&read_as)).with_header(true).build(File::open(path)?)?;
     let batches = reader.collect::<Result<Vec<_>, _>>()?;
     let rows = arrow::compute::concat_batches(&read_as, &batches)?;
-    let Some(schema) = schema else { return Ok(rows) };
+    let Columns::Of(schema) = columns else { return Ok(rows) };
     if let Some(field) = read_as.fields().iter().find(|field| schema.field_with_name(field.name()).is_err()) {
         return Err(ArrowError::CsvError(format!("the table has no column `{}`", field.name())));
     }
     let columns = schema.fields().iter().map(|field| typed(&rows, field)).collect::<Result<Vec<_>, _>>()?;
-    let nullable: Vec<Field> = schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
+    let nullable: Vec<Field> =
+        schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
     RecordBatch::try_new(Arc::new(Schema::new(nullable)), columns)
 }
 
@@ -177,9 +210,9 @@ fn typed(rows: &RecordBatch, field: &Field) -> Result<ArrayRef, ArrowError> {
     let Some(text) = rows.column_by_name(field.name()) else {
         return Ok(new_null_array(field.data_type(), rows.num_rows()));
     };
-    let text: StringArray =
-        text.as_any().downcast_ref::<StringArray>().map_or_else(|| StringArray::new_null(rows.num_rows()), |array| {
-            array.iter().map(|value| value.filter(|value| !value.is_empty())).collect()
-        });
+    let text: StringArray = text.as_any().downcast_ref::<StringArray>().map_or_else(
+        || StringArray::new_null(rows.num_rows()),
+        |array| array.iter().map(|value| value.filter(|value| !value.is_empty())).collect(),
+    );
     cast_with_options(&text, field.data_type(), &CastOptions { safe: false, ..CastOptions::default() })
 }

@@ -27,7 +27,7 @@ pub enum RefreshRule {
     Live,
     /// At most so often.
     Every(Duration),
-    /// Only when asked.
+    /// When loaded, then only when asked.
     Manual,
 }
 
@@ -115,21 +115,32 @@ const FENCE: &str = "-- ---";
 
 /// Reads the header of `sql` in `file`, whose stem is `name`.
 pub(super) fn parse(file: &str, name: &QueryName, sql: &str) -> Result<Header, Problem> {
-    let problem = |line: u64, message: String| Problem { line, column: 1, ..Problem::of_file(file, "CL001", message) };
-    let mut fences = sql.lines().enumerate().filter(|(_, line)| line.trim_end() == FENCE).map(|(number, _)| number);
+    let problem =
+        |line: u64, message: String| Problem { line, column: 1, ..Problem::of_file(file, "CL001", message) };
+    let mut fences =
+        sql.lines().enumerate().filter(|(_, line)| line.trim_end() == FENCE).map(|(number, _)| number);
     let (Some(open), Some(close)) = (fences.next(), fences.next()) else {
-        let help = Some(format!("begin the file with `{FENCE}`, `-- layer: {name}` (or alert, kpi, table), `{FENCE}`"));
+        let help = Some(format!(
+            "begin the file with `{FENCE}`, `-- layer: {name}` (or alert, kpi, table), `{FENCE}`"
+        ));
         return Err(Problem { help, ..problem(1, "the file has no header".into()) });
     };
     let yaml: String = sql
         .lines()
         .take(close)
         .enumerate()
-        .map(|(number, line)| if number > open { line.strip_prefix("--").map_or("", |l| l.strip_prefix(' ').unwrap_or(l)) } else { "" })
+        .map(|(number, line)| {
+            if number > open {
+                line.strip_prefix("--").map_or("", |l| l.strip_prefix(' ').unwrap_or(l))
+            } else {
+                ""
+            }
+        })
         .collect::<Vec<_>>()
         .join("\n");
     let raw: Raw = serde_saphyr::from_str(&yaml).map_err(|error| {
-        let (line, column) = error.location().map_or((open as u64 + 1, 0), |spot| (spot.line(), spot.column() + 3));
+        let (line, column) =
+            error.location().map_or((open as u64 + 1, 0), |spot| (spot.line(), spot.column() + 3));
         let message = error.to_string().lines().next().unwrap_or_default().to_owned();
         Problem { column, ..problem(line, message) }
     })?;
@@ -151,7 +162,10 @@ fn resolve(name: &QueryName, raw: Raw) -> Result<Header, Wrong> {
     ];
     let mut given = kinds.into_iter().filter_map(|(key, kind, name)| Some((key, kind, name?)));
     let Some((key, kind, said)) = given.next() else {
-        return Err(("--", format!("the header must say what the query is: `layer: {name}`, `alert:`, `kpi:` or `table:`")));
+        return Err((
+            "--",
+            format!("the header must say what the query is: `layer: {name}`, `alert:`, `kpi:` or `table:`"),
+        ));
     };
     if given.next().is_some() {
         return Err((key, "a query is one of layer, alert, kpi, table".into()));
@@ -222,7 +236,10 @@ mod tests {
 
     #[test]
     fn a_header_says_what_the_query_is() {
-        let good = header("layer: q\nkey: cell\nresolution: 8\nrefresh: 30s\ncolumns:\n  b: { unit: km/h }\n  a: {}").unwrap();
+        let good = header(
+            "layer: q\nkey: cell\nresolution: 8\nrefresh: 30s\ncolumns:\n  b: { unit: km/h }\n  a: {}",
+        )
+        .unwrap();
         assert_eq!(good.kind, Kind::Layer);
         assert_eq!(good.refresh, RefreshRule::Every(Duration::from_secs(30)));
         assert_eq!(good.columns.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["b", "a"]);

@@ -16,7 +16,12 @@ pub(super) fn of_error(file: &str, sql: &str, error: &DataFusionError, code: &'s
 }
 
 /// Every problem that an error tells of: the planner collects several wrong columns into one.
-pub(super) fn all_of_error(file: &str, sql: &str, error: &DataFusionError, code: &'static str) -> Vec<Problem> {
+pub(super) fn all_of_error(
+    file: &str,
+    sql: &str,
+    error: &DataFusionError,
+    code: &'static str,
+) -> Vec<Problem> {
     error.iter().map(|error| single(file, sql, error, code)).collect()
 }
 
@@ -33,23 +38,36 @@ fn single(file: &str, sql: &str, error: &DataFusionError, code: &'static str) ->
         let helps = diagnostic.helps.iter().map(|help| help.message.clone());
         let help: Vec<String> = extra.chain(helps).map(|text| clean(&text)).collect();
         let help = (!help.is_empty()).then(|| help.join("; "));
-        return Problem { file: file.to_owned(), line, column, code, message: clean(&diagnostic.message), help };
+        return Problem {
+            file: file.to_owned(),
+            line,
+            column,
+            code,
+            message: clean(&diagnostic.message),
+            help,
+        };
     }
-    let (line, column) = parser_position(&text).or_else(|| search(sql, &text)).unwrap_or_else(|| end_of(sql, &text));
+    let (line, column) =
+        parser_position(&text).or_else(|| search(sql, &text)).unwrap_or_else(|| end_of(sql, &text));
     Problem { file: file.to_owned(), line, column, code, message: text, help: None }
 }
 
 /// sqlparser writes its place into its text.
 fn parser_position(text: &str) -> Option<(u64, u64)> {
-    static PLACE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"at Line: (\d+), Column: (\d+)").ok());
+    static PLACE: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"at Line: (\d+), Column: (\d+)").ok());
     let found = PLACE.as_ref()?.captures(text)?;
     Some((found.get(1)?.as_str().parse().ok()?, found.get(2)?.as_str().parse().ok()?))
 }
 
 /// The place of the quoted word of the message, where it stands in the statement exactly once or first.
 fn search(sql: &str, text: &str) -> Option<(u64, u64)> {
-    static WORD: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"['`]([A-Za-z_][A-Za-z0-9_]*)['`(]").ok());
-    let words = WORD.as_ref()?.captures_iter(text).filter_map(|found| Some(found.get(1)?.as_str().to_ascii_lowercase()));
+    static WORD: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"['`]([A-Za-z_][A-Za-z0-9_]*)['`(]").ok());
+    let words = WORD
+        .as_ref()?
+        .captures_iter(text)
+        .filter_map(|found| Some(found.get(1)?.as_str().to_ascii_lowercase()));
     for word in words {
         for (number, line) in sql.lines().enumerate() {
             if line.trim_start().starts_with("--") {
@@ -75,7 +93,13 @@ fn end_of(sql: &str, text: &str) -> (u64, u64) {
 
 fn clean(text: &str) -> String {
     let mut text = text.replace("datafusion.public.", "").replace("datafusion.", "");
-    for prefix in ["Error during planning: ", "SQL error: ", "ParserError(\"", "Schema error: ", "type_coercion\ncaused by\n"] {
+    for prefix in [
+        "Error during planning: ",
+        "SQL error: ",
+        "ParserError(\"",
+        "Schema error: ",
+        "type_coercion\ncaused by\n",
+    ] {
         text = text.replace(prefix, "");
     }
     text.trim_end_matches("\")").trim().replace('\n', " ")

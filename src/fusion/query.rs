@@ -34,13 +34,16 @@ impl Query {
     /// All that is wrong with its header and its syntax.
     pub fn parse(file: &str, sql: &str) -> Result<Self, Vec<Problem>> {
         let stem = file.rsplit(['/', '\\']).next().and_then(|base| base.strip_suffix(".sql")).unwrap_or(file);
-        let name: QueryName =
-            stem.parse().map_err(|error: crate::model::InvalidName| vec![Problem::of_file(file, "CL002", error.to_string())])?;
+        let name: QueryName = stem.parse().map_err(|error: crate::model::InvalidName| {
+            vec![Problem::of_file(file, "CL002", error.to_string())]
+        })?;
         let header = header::parse(file, &name, sql);
         let statement = statement(file, sql);
         let (header, statement) = match (header, statement) {
             (Ok(header), Ok(statement)) => (header, statement),
-            (header, statement) => return Err([header.err(), statement.err()].into_iter().flatten().collect()),
+            (header, statement) => {
+                return Err([header.err(), statement.err()].into_iter().flatten().collect());
+            }
         };
         let (tables, _) = resolve_table_references(&statement, true)
             .map_err(|error| vec![Problem::of_file(file, "CL010", error.strip_backtrace())])?;
@@ -118,11 +121,16 @@ impl Query {
 }
 
 fn statement(file: &str, sql: &str) -> Result<Statement, Problem> {
-    let parsed = DFParserBuilder::new(sql).with_recursion_limit(100).build().and_then(|mut parser| parser.parse_statements());
+    let parsed = DFParserBuilder::new(sql)
+        .with_recursion_limit(100)
+        .build()
+        .and_then(|mut parser| parser.parse_statements());
     let mut statements = parsed.map_err(|error| locate::of_error(file, sql, &error, "CL010"))?;
     let first = statements.pop_front();
     match first {
-        Some(statement @ Statement::Statement(_)) if statements.is_empty() && is_select(&statement) => Ok(statement),
+        Some(statement @ Statement::Statement(_)) if statements.is_empty() && is_select(&statement) => {
+            Ok(statement)
+        }
         _ => Err(Problem::of_file(file, "CL012", "a query file holds exactly one SELECT")),
     }
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::session::read_folder;
 use super::Query;
+use super::session::read_folder;
 use crate::contract::closest;
 use crate::model::{Problem, QueryName};
 
@@ -92,8 +92,12 @@ impl QuerySet {
         }
         for query in by_name.values().filter(|query| !done.contains(query.name.as_str())) {
             if query.queries.iter().all(|input| by_name.contains_key(input)) {
-                let waits: Vec<&str> = query.queries.iter().filter(|q| !done.contains(*q)).map(String::as_str).collect();
-                let message = format!("it waits for {}, which cannot run (a circle, or broken itself)", waits.join(", "));
+                let waits: Vec<&str> =
+                    query.queries.iter().filter(|q| !done.contains(*q)).map(String::as_str).collect();
+                let message = format!(
+                    "it waits for {}, which cannot run (a circle, or broken itself)",
+                    waits.join(", ")
+                );
                 problems.push(Problem::of_file(&query.file, WAITS, message));
             }
         }
@@ -117,7 +121,9 @@ impl QuerySet {
 
     /// The feeds that a query reads, through other queries too.
     pub fn feeds_of(&self, name: &str) -> BTreeSet<String> {
-        let Some(query) = self.ordered.iter().find(|query| query.name.as_str() == name) else { return BTreeSet::new() };
+        let Some(query) = self.ordered.iter().find(|query| query.name.as_str() == name) else {
+            return BTreeSet::new();
+        };
         let inherited = query.queries.iter().flat_map(|input| self.feeds_of(input));
         query.feeds.iter().cloned().chain(inherited).collect()
     }

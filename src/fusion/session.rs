@@ -89,7 +89,13 @@ impl Catalog {
     ///
     /// # Errors
     /// Where the name is taken or the rows are not of the schema.
-    pub fn add_rows(&self, schema: &str, table: &str, columns: SchemaRef, rows: Vec<RecordBatch>) -> Result<()> {
+    pub fn add_rows(
+        &self,
+        schema: &str,
+        table: &str,
+        columns: SchemaRef,
+        rows: Vec<RecordBatch>,
+    ) -> Result<()> {
         self.register(schema, table, Arc::new(MemTable::try_new(columns, vec![rows])?))
     }
 
@@ -104,13 +110,18 @@ impl Catalog {
         let mut names = Vec::new();
         for schema in catalog.schema_names() {
             let tables = catalog.schema(&schema).map_or_else(Vec::new, |schema| schema.table_names());
-            names.extend(tables.into_iter().map(|table| if schema == "queries" { table } else { format!("{schema}.{table}") }));
+            names.extend(
+                tables
+                    .into_iter()
+                    .map(|table| if schema == "queries" { table } else { format!("{schema}.{table}") }),
+            );
         }
         names
     }
 
     pub(super) fn register(&self, schema: &str, table: &str, provider: Arc<dyn TableProvider>) -> Result<()> {
-        let catalog = self.context.catalog("city").ok_or_else(|| DataFusionError::Internal("no catalog".into()))?;
+        let catalog =
+            self.context.catalog("city").ok_or_else(|| DataFusionError::Internal("no catalog".into()))?;
         if catalog.schema(schema).is_none() {
             catalog.register_schema(schema, Arc::new(MemorySchemaProvider::new()))?;
         }
@@ -126,7 +137,8 @@ impl Catalog {
     /// The engine's state in which `now()` is `now`.
     pub(super) fn state(&self, now: Micros) -> SessionState {
         let mut state = self.context.state();
-        state.execution_props_mut().query_execution_start_time = chrono::DateTime::from_timestamp_micros(now.0);
+        state.execution_props_mut().query_execution_start_time =
+            chrono::DateTime::from_timestamp_micros(now.0);
         state
     }
 
@@ -147,7 +159,8 @@ impl Catalog {
     /// # Errors
     /// What is wrong with the statement, or what stopped it.
     pub async fn sql(&self, text: &str, now: Micros) -> Result<(SchemaRef, Vec<RecordBatch>)> {
-        let mut statements = DFParserBuilder::new(text).with_recursion_limit(100).build()?.parse_statements()?;
+        let mut statements =
+            DFParserBuilder::new(text).with_recursion_limit(100).build()?.parse_statements()?;
         let (Some(statement), true) = (statements.pop_front(), statements.is_empty()) else {
             return Err(DataFusionError::Plan("give exactly one statement".into()));
         };

@@ -23,7 +23,11 @@ pub(super) struct KnownKeys {
 
 impl KnownKeys {
     /// The keys of every row that `table` holds now.
-    pub(super) async fn up_to_date(&mut self, contract: &Contract, table: &Table) -> Result<Arc<KeySet>, Refusal> {
+    pub(super) async fn up_to_date(
+        &mut self,
+        contract: &Contract,
+        table: &Table,
+    ) -> Result<Arc<KeySet>, Refusal> {
         let state = table.state();
         if self.version == Some(state.version) {
             return Ok(Arc::clone(&self.keys));
@@ -32,7 +36,8 @@ impl KnownKeys {
             if self.files.insert(file.path.clone()) {
                 let keys = match &file.hot {
                     Some(rows) => {
-                        let columns: Vec<ArrayRef> = contract.key.iter().map(|&i| Arc::clone(rows.column(i))).collect();
+                        let columns: Vec<ArrayRef> =
+                            contract.key.iter().map(|&i| Arc::clone(rows.column(i))).collect();
                         let mut keys = KeySet::default();
                         keys.insert(&columns).map_err(|error| Refusal::Internal(error.to_string()))?;
                         keys
@@ -59,7 +64,8 @@ async fn read(contract: &Contract, table: &Table, path: &str) -> Result<KeySet, 
     let mut batches = builder.with_projection(mask).build().map_err(|error| failed(&error))?;
     let mut keys = KeySet::default();
     while let Some(batch) = batches.try_next().await.map_err(|error| failed(&error))? {
-        let columns: Vec<ArrayRef> = names.iter().filter_map(|name| batch.column_by_name(name).cloned()).collect();
+        let columns: Vec<ArrayRef> =
+            names.iter().filter_map(|name| batch.column_by_name(name).cloned()).collect();
         keys.insert(&columns).map_err(|error| failed(&error))?;
     }
     Ok(keys)

@@ -132,7 +132,8 @@ impl Lander {
         file.rewind().map_err(io)?;
         let request = request(&feed.contract);
         let progress = upload.progress;
-        let source = move |sink: &mut decode::Sink<'_>| decode::decode(format, file, &request, &progress, sink);
+        let source =
+            move |sink: &mut decode::Sink<'_>| decode::decode(format, file, &request, &progress, sink);
         let stamp = Stamp { file: upload.name, sha256, bytes, started };
         self.land(&feed, stamp, source).await
     }
@@ -169,7 +170,11 @@ impl Lander {
         let submission = uuid::Uuid::now_v7().to_string();
         let sieve = Sieve {
             contract: Arc::clone(&feed.contract),
-            placer: Placer::new(feed.contract.place.clone(), Arc::clone(&self.areas), Arc::clone(&self.inside)),
+            placer: Placer::new(
+                feed.contract.place.clone(),
+                Arc::clone(&self.areas),
+                Arc::clone(&self.inside),
+            ),
             unique: Uniqueness::new(&feed.contract),
             landed,
             now: self.clock.now(),
@@ -201,7 +206,8 @@ impl Lander {
 /// A point inside each area, by its number.
 fn inner_points(areas: &Areas) -> Result<Vec<LngLat>, ArrowError> {
     let table = areas.to_record_batch()?;
-    let column = |name: &str| table.column_by_name(name).and_then(|c| c.as_primitive_opt::<Float64Type>().cloned());
+    let column =
+        |name: &str| table.column_by_name(name).and_then(|c| c.as_primitive_opt::<Float64Type>().cloned());
     let (Some(lng), Some(lat)) = (column("lng"), column("lat")) else { return Ok(Vec::new()) };
     Ok(lng.values().iter().zip(lat.values()).map(|(&lng, &lat)| LngLat { lng, lat }).collect())
 }
@@ -249,7 +255,10 @@ async fn commit(
         receipt: kept.clone(),
     };
     if bad.is_some() {
-        feed.quarantine.commit(&entry(bad, "")).await?.map_err(|_| Refusal::Internal("quarantine recognised rows".into()))?;
+        feed.quarantine
+            .commit(&entry(bad, ""))
+            .await?
+            .map_err(|_| Refusal::Internal("quarantine recognised rows".into()))?;
     }
     if good.is_none() && stamp.sha256.is_empty() {
         return Ok(receipt);
@@ -265,8 +274,8 @@ async fn commit(
 
 /// The first receipt again, saying so.
 fn duplicate(earlier: &Landing, file: &str, started: Instant) -> Result<Receipt, Refusal> {
-    let first: Receipt =
-        serde_json::from_value(earlier.receipt.clone()).map_err(|error| Refusal::Internal(error.to_string()))?;
+    let first: Receipt = serde_json::from_value(earlier.receipt.clone())
+        .map_err(|error| Refusal::Internal(error.to_string()))?;
     Ok(Receipt {
         rows_landed: 0,
         rows_quarantined: 0,

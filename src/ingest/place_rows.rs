@@ -78,12 +78,17 @@ impl Placer {
             .collect();
         let found = self.areas.locate_all(&points, Instants::One(now));
         if quarantine_outside {
-            let outside = |(row, point): (usize, &Option<LngLat>)| (point.is_some() && found[row].is_none()).then_some(row);
+            let outside = |(row, point): (usize, &Option<LngLat>)| {
+                (point.is_some() && found[row].is_none()).then_some(row)
+            };
             broken.extend(points.iter().enumerate().filter_map(outside).map(|row| (row, Code::OutsideCity)));
         }
         let code = |idx: &Option<u32>| idx.and_then(|idx| self.areas.get(idx)).map(|area| area.code.as_str());
         Ok(Placed {
-            cell: points.iter().map(|point| point.and_then(|p| p.cell(resolution)).map(Cell::to_i64)).collect(),
+            cell: points
+                .iter()
+                .map(|point| point.and_then(|p| p.cell(resolution)).map(Cell::to_i64))
+                .collect(),
             area: found.iter().map(code).collect(),
             broken,
         })

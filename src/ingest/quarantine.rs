@@ -46,7 +46,8 @@ impl Rejected {
         self.code.append_value(first.code.as_str());
         self.column.append_value(&first.column);
         self.value.append_option(first.value.as_deref());
-        let all: Vec<String> = reasons.iter().map(|reason| format!("{}({})", reason.code, reason.column)).collect();
+        let all: Vec<String> =
+            reasons.iter().map(|reason| format!("{}({})", reason.code, reason.column)).collect();
         self.codes.append_value(all.join(","));
         self.rows.push(row);
         self.raw.append_value(raw);

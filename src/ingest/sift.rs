@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, StringBuilder, TimestampMicrosecondArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, StringBuilder, TimestampMicrosecondArray,
+};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Date32Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
@@ -58,7 +60,8 @@ impl Sieve {
         let good = if rejects.is_empty() {
             whole
         } else {
-            let keep: BooleanArray = (0..whole.num_rows()).map(|row| Some(!rejects.contains_key(&row))).collect();
+            let keep: BooleanArray =
+                (0..whole.num_rows()).map(|row| Some(!rejects.contains_key(&row))).collect();
             filter_record_batch(&whole, &keep)?
         };
         Ok(Sifted { good, bad })
@@ -77,7 +80,9 @@ impl Sieve {
             if reasons.iter().any(|reason| name.contains(&reason.column.as_str())) {
                 continue;
             }
-            let shown = |&i: &usize| arrow::util::display::array_value_to_string(batch.column(i), row).unwrap_or_default();
+            let shown = |&i: &usize| {
+                arrow::util::display::array_value_to_string(batch.column(i), row).unwrap_or_default()
+            };
             let value = columns.iter().map(shown).collect::<Vec<_>>().join(", ");
             reasons.push(Reject { code, column: name.join("+"), value: Some(value) });
         }
@@ -105,7 +110,11 @@ impl Sieve {
         let latest = self.now.0.saturating_add(rule.future_us);
         for row in (0..times.len()).filter(|&row| times.is_valid(row) && times.value(row) > latest) {
             let value = Some(Micros(times.value(row)).to_rfc3339());
-            rejects.entry(row).or_default().push(Reject { code: Code::EventTimeFuture, column: column.name.clone(), value });
+            rejects.entry(row).or_default().push(Reject {
+                code: Code::EventTimeFuture,
+                column: column.name.clone(),
+                value,
+            });
         }
         times
     }
@@ -124,7 +133,8 @@ impl Sieve {
         }
         for line in &rows.unreadable {
             *self.counts.reasons.entry(Code::RowUnreadable.to_string()).or_default() += 1;
-            let reason = Reject { code: Code::RowUnreadable, column: String::new(), value: Some(line.why.clone()) };
+            let reason =
+                Reject { code: Code::RowUnreadable, column: String::new(), value: Some(line.why.clone()) };
             rejected.push(line.number, &[reason], &line.text);
         }
         if rejected.len() == 0 {

@@ -75,7 +75,8 @@ impl TableState {
             }
         }
         next.rows = next.files.iter().map(|file| file.rows).sum();
-        next.newest_event = next.files.iter().filter_map(|file| file.event_time).map(|(_, newest)| newest).max();
+        next.newest_event =
+            next.files.iter().filter_map(|file| file.event_time).map(|(_, newest)| newest).max();
         next
     }
 
@@ -104,7 +105,8 @@ impl TableState {
 }
 
 fn entry(add: &Add, hot: &HashMap<String, RecordBatch>) -> FileEntry {
-    let stats: Value = add.stats.as_deref().and_then(|stats| serde_json::from_str(stats).ok()).unwrap_or(Value::Null);
+    let stats: Value =
+        add.stats.as_deref().and_then(|stats| serde_json::from_str(stats).ok()).unwrap_or(Value::Null);
     let bounds = |column: &str, read: fn(&Value) -> Option<i64>| {
         Some((read(&stats["minValues"][column])?, read(&stats["maxValues"][column])?))
     };

@@ -38,7 +38,9 @@ impl TableName {
     fn folder(&self) -> PathBuf {
         match self {
             Self::Feed(feed) => Path::new("feeds").join(feed.department()).join(feed.feed()),
-            Self::Quarantine(feed) => Path::new("quarantine").join(format!("{}__{}", feed.department(), feed.feed())),
+            Self::Quarantine(feed) => {
+                Path::new("quarantine").join(format!("{}__{}", feed.department(), feed.feed()))
+            }
         }
     }
 }

@@ -57,8 +57,14 @@ impl Table {
         if log.read_commit_entry(0).await.map_err(broken)?.is_none() {
             create(&log, &name, &schema).await.map_err(broken)?;
         }
-        let table =
-            Self { name: name.clone(), url, schema, log, state: RwLock::default(), writing: tokio::sync::Mutex::default() };
+        let table = Self {
+            name: name.clone(),
+            url,
+            schema,
+            log,
+            state: RwLock::default(),
+            writing: tokio::sync::Mutex::default(),
+        };
         table.replay().await?;
         Ok(table)
     }
@@ -100,7 +106,9 @@ impl Table {
     /// Removes files that were written for a commit that will not come.
     pub async fn discard(&self, files: &[Written]) {
         for file in files {
-            if let Err(error) = object_store::ObjectStoreExt::delete(&*self.store(), &file.path.as_str().into()).await {
+            if let Err(error) =
+                object_store::ObjectStoreExt::delete(&*self.store(), &file.path.as_str().into()).await
+            {
                 tracing::warn!(table.name = %self.name, file.path = file.path, %error, "orphan file left behind");
             }
         }
@@ -120,15 +128,25 @@ impl Table {
             let actions = actions(commit, &self.name, state.lsn + 1);
             let bytes = actions.get_bytes().map_err(|error| self.failed(error.into()))?;
             let version = state.version + 1;
-            match self.log.write_commit_entry(version, CommitOrBytes::LogBytes(bytes), uuid::Uuid::new_v4()).await {
+            match self
+                .log
+                .write_commit_entry(version, CommitOrBytes::LogBytes(bytes), uuid::Uuid::new_v4())
+                .await
+            {
                 Ok(()) => {
-                    let hot = commit.files.iter().filter_map(|f| Some((f.path.clone(), f.hot.clone()?))).collect();
+                    let hot =
+                        commit.files.iter().filter_map(|f| Some((f.path.clone(), f.hot.clone()?))).collect();
                     return Ok(Ok(self.advance(&state, version, &actions.actions, &hot)));
                 }
                 // Another process, or this commit itself whose answer was lost: the log tells which.
                 Err(TransactionError::VersionAlreadyExists(_)) => {
                     self.replay().await?;
-                    if self.state().files.iter().any(|file| commit.files.iter().any(|mine| mine.path == file.path)) {
+                    if self
+                        .state()
+                        .files
+                        .iter()
+                        .any(|file| commit.files.iter().any(|mine| mine.path == file.path))
+                    {
                         return Ok(Ok(self.state()));
                     }
                 }
@@ -189,7 +207,8 @@ impl Table {
         let landed = metadata.parse_schema().map_err(|error| self.failed(error.into()))?;
         let wanted: StructType = kernel_schema(&self.schema).map_err(|error| self.failed(error))?;
         for field in wanted.fields() {
-            let in_lake = landed.field(field.name()).map_or_else(|| "absent".to_owned(), |f| f.data_type().to_string());
+            let in_lake =
+                landed.field(field.name()).map_or_else(|| "absent".to_owned(), |f| f.data_type().to_string());
             if in_lake != field.data_type().to_string() {
                 return Err(Error::SchemaChanged {
                     table: self.name.clone(),

@@ -5,7 +5,9 @@ use std::str::FromStr;
 
 /// A name that is no lower-case identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a valid name: use lower-case letters, digits and `_`, starting with a letter, at most 63 long")]
+#[error(
+    "`{0}` is not a valid name: use lower-case letters, digits and `_`, starting with a letter, at most 63 long"
+)]
 pub struct InvalidName(pub String);
 
 fn is_identifier(text: &str) -> bool {
@@ -124,7 +126,10 @@ mod tests {
     #[test]
     fn a_feed_name_has_two_lower_case_parts() {
         let name: FeedName = "traffic.speed".parse().unwrap();
-        assert_eq!((name.department(), name.feed(), name.to_string().as_str()), ("traffic", "speed", "traffic.speed"));
+        assert_eq!(
+            (name.department(), name.feed(), name.to_string().as_str()),
+            ("traffic", "speed", "traffic.speed")
+        );
         for bad in ["traffic", "Traffic.speed", "a.b.c", ".x", "x.", "a.b;drop", "../x.y", "1a.b"] {
             assert!(bad.parse::<FeedName>().is_err(), "{bad}");
         }

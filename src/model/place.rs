@@ -131,7 +131,8 @@ impl FromStr for AreaCode {
 
     fn from_str(text: &str) -> Result<Self, InvalidAreaCode> {
         let known = [AreaLevel::City, AreaLevel::County, AreaLevel::Town, AreaLevel::Grid];
-        let right = known.iter().any(|l| l.digits() == text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+        let right =
+            known.iter().any(|l| l.digits() == text.len()) && text.bytes().all(|b| b.is_ascii_digit());
         if right { Ok(Self(text.to_owned())) } else { Err(InvalidAreaCode(text.to_owned())) }
     }
 }

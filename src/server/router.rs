@@ -1,11 +1,11 @@
 //! Every route, in one place.
 
+use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use axum::Router;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate as _};
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -49,7 +49,10 @@ pub fn router(state: ServerState) -> Router {
         .route("/metrics", get(health::metrics))
         .route("/api/openapi.json", get(health::openapi))
         .route("/api/feeds", get(feeds::list))
-        .route("/api/feeds/{department}/{feed}/submissions", post(feeds::submit).layer(DefaultBodyLimit::disable()))
+        .route(
+            "/api/feeds/{department}/{feed}/submissions",
+            post(feeds::submit).layer(DefaultBodyLimit::disable()),
+        )
         .route("/api/layers", get(layers::list))
         .route("/api/layers/{name}", get(layers::show))
         .route("/api/areas", get(areas::list))

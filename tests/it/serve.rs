@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float32Array, Float64Array, Int32Array, RecordBatch, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, Float32Array, Float64Array, Int32Array, RecordBatch, TimestampMicrosecondArray,
+};
 use cityloom::server::ROUTES;
 use parquet::arrow::ArrowWriter;
 use reqwest::StatusCode;
@@ -25,18 +27,25 @@ async fn every_route_answers_and_is_described() {
     screen.shows("an order", |screen| !screen.told("orders").is_empty()).await;
 
     for (method, path) in ROUTES {
-        let path = path.replace("{department}", "traffic").replace("{feed}", "speed").replace("{name}", "map").replace("{id}", "or-1");
+        let path = path
+            .replace("{department}", "traffic")
+            .replace("{feed}", "speed")
+            .replace("{name}", "map")
+            .replace("{id}", "or-1");
         let request = server.request(method, &path);
         let request = if path.contains("or-1") { request.json(&json!({"by": "Li"})) } else { request };
         let status = request.send().await.unwrap().status();
-        let answered = status != StatusCode::NOT_FOUND && status != StatusCode::METHOD_NOT_ALLOWED && !status.is_server_error();
+        let answered = status != StatusCode::NOT_FOUND
+            && status != StatusCode::METHOD_NOT_ALLOWED
+            && !status.is_server_error();
         assert!(answered, "{method} {path}: {status}");
     }
 
     let document = server.json("/api/openapi.json").await;
     let mut described = BTreeSet::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
-        described.extend(methods.as_object().unwrap().keys().map(|method| (method.to_uppercase(), path.clone())));
+        described
+            .extend(methods.as_object().unwrap().keys().map(|method| (method.to_uppercase(), path.clone())));
     }
     assert_eq!(described, ROUTES.map(|(method, path)| (method.to_owned(), path.to_owned())).into());
     let (status, _) = read(server.get("/api/nosuch").await).await;
@@ -62,7 +71,8 @@ fn bodies() -> [(&'static str, Vec<u8>); 4] {
 }
 
 fn parquet() -> Vec<u8> {
-    let ts = TimestampMicrosecondArray::from(vec![1_740_816_000_000_000, 1_740_816_001_000_000]).with_timezone("UTC");
+    let ts = TimestampMicrosecondArray::from(vec![1_740_816_000_000_000, 1_740_816_001_000_000])
+        .with_timezone("UTC");
     let columns: [(&str, ArrayRef); 5] = [
         ("ts", Arc::new(ts)),
         ("lat", Arc::new(Float64Array::from(vec![32.02, 32.02]))),
@@ -90,7 +100,11 @@ async fn a_body_of_each_format_lands_once_with_a_right_receipt() {
         );
         assert_eq!([&receipt["feed"], &receipt["duplicate_of"]], [&json!(SPEED), &Value::Null]);
         let (status, again) = server.submit(SPEED, kind, body).await;
-        assert_eq!((status, &again["duplicate_of"]), (StatusCode::OK, &receipt["submission"]), "{kind}: {again}");
+        assert_eq!(
+            (status, &again["duplicate_of"]),
+            (StatusCode::OK, &receipt["submission"]),
+            "{kind}: {again}"
+        );
         assert_eq!(again["rows_landed"], 0);
     }
     assert_eq!(server.rows(SPEED).await, 8);
@@ -114,7 +128,12 @@ async fn what_cannot_be_taken_is_refused_with_a_reason_and_leaves_nothing() {
 
     let large = vec![b'x'; (1 << 20) + 1];
     let refused: [(&str, Vec<u8>, StatusCode, &str); 5] = [
-        ("text/csv", b"ts,lat,lng,vehicle\n1,2,3,4\n".into(), StatusCode::UNPROCESSABLE_ENTITY, "COLUMN_MISSING"),
+        (
+            "text/csv",
+            b"ts,lat,lng,vehicle\n1,2,3,4\n".into(),
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "COLUMN_MISSING",
+        ),
         ("text/csv", Vec::new(), StatusCode::UNPROCESSABLE_ENTITY, "EMPTY_FILE"),
         ("application/geo+json", b"{\"type\":".into(), StatusCode::UNPROCESSABLE_ENTITY, "FILE_UNREADABLE"),
         ("text/plain", b"hello".into(), StatusCode::UNSUPPORTED_MEDIA_TYPE, "FORMAT_UNKNOWN"),
@@ -127,8 +146,11 @@ async fn what_cannot_be_taken_is_refused_with_a_reason_and_leaves_nothing() {
 
     let path = "/api/feeds/traffic/speed/submissions";
     let own = format!("http://{}", server.address());
-    for (origin, expected) in [("http://elsewhere.example", StatusCode::FORBIDDEN), (&own, StatusCode::CREATED)] {
-        let request = server.request("POST", path).header("origin", origin).header("content-type", "text/csv");
+    for (origin, expected) in
+        [("http://elsewhere.example", StatusCode::FORBIDDEN), (&own, StatusCode::CREATED)]
+    {
+        let request =
+            server.request("POST", path).header("origin", origin).header("content-type", "text/csv");
         let (status, answer) = read(request.body(readings(0, 0..1, 30.0)).send().await.unwrap()).await;
         assert_eq!(status, expected, "{answer}");
     }
@@ -152,15 +174,22 @@ async fn rows_that_land_are_on_the_screen_and_in_the_layer() {
     screen.shows("the first rows", |screen| speed(screen) == Some(json!(30))).await;
     server.land(SPEED, readings(0, 2..4, 60.0)).await;
     let what = "a change of nothing but its cell";
-    let frame = screen.until(what, |screen, frame| frame["ch"] == "layer/map" && speed(screen) == Some(json!(45))).await;
+    let frame = screen
+        .until(what, |screen, frame| frame["ch"] == "layer/map" && speed(screen) == Some(json!(45)))
+        .await;
     assert_eq!(frame["cells"], json!([[there, 45, null]]));
 
     server.land(SPEED, readings(3, 0..1, 20.0)).await;
     screen.shows("the KPI", |screen| screen.states["kpis"]["kpis"][0]["value"] == 5.0).await;
-    screen.shows("the feed's health", |screen| {
-        let feeds = screen.states.get("feeds").and_then(|body| body["feeds"].as_array());
-        feeds.into_iter().flatten().any(|feed| feed["feed"] == SPEED && feed["rows"] == 5 && feed["stale"] == false)
-    }).await;
+    screen
+        .shows("the feed's health", |screen| {
+            let feeds = screen.states.get("feeds").and_then(|body| body["feeds"].as_array());
+            feeds
+                .into_iter()
+                .flatten()
+                .any(|feed| feed["feed"] == SPEED && feed["rows"] == 5 && feed["stale"] == false)
+        })
+        .await;
     screen.shows("the other cell", |screen| screen.layers["layer/map"].len() == 2).await;
     let rows = server.layer("map").await["rows"].as_array().unwrap().clone();
     assert_eq!(rows.len(), 2);
@@ -212,7 +241,11 @@ async fn what_another_process_lands_is_on_the_screen() {
     assert!(landed.status.success(), "{}", String::from_utf8_lossy(&landed.stderr));
     let receipt: Value = serde_json::from_slice(&landed.stdout).unwrap();
     assert_eq!(receipt["rows_landed"], 2);
-    screen.shows("the other process's rows", |screen| screen.values("layer/map", &cell(2)).is_some_and(|v| v[0] == 42)).await;
+    screen
+        .shows("the other process's rows", |screen| {
+            screen.values("layer/map", &cell(2)).is_some_and(|v| v[0] == 42)
+        })
+        .await;
     // And what lands here afterwards is not in each other's way.
     server.land(SPEED, readings(2, 2..4, 62.0)).await;
     screen.shows("both", |screen| screen.values("layer/map", &cell(2)).is_some_and(|v| v[0] == 52)).await;
@@ -228,9 +261,14 @@ async fn health_metrics_and_headers_are_there() {
     screen.shows("an order", |screen| !screen.told("orders").is_empty()).await;
 
     let alive = server.get("/healthz").await;
-    let header = |name: &str| alive.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let header = |name: &str| {
+        alive.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+    };
     assert!(header("content-security-policy").contains("default-src 'self'"));
-    assert_eq!((header("x-content-type-options"), header("referrer-policy")), ("nosniff".into(), "no-referrer".into()));
+    assert_eq!(
+        (header("x-content-type-options"), header("referrer-policy")),
+        ("nosniff".into(), "no-referrer".into())
+    );
     assert_eq!(alive.text().await.unwrap(), "ok\n");
     assert_eq!(server.json("/readyz").await, json!({"ready": true, "feeds": 3}));
 
@@ -246,7 +284,10 @@ async fn health_metrics_and_headers_are_there() {
     }
     let shown: Vec<&str> = DASHBOARD.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
     for name in shown.iter().filter(|word| word.starts_with("cityloom_")) {
-        assert!(metrics.contains(&format!("# TYPE {}", name.trim_end_matches("_bucket"))), "the dashboard shows {name}, which is not there");
+        assert!(
+            metrics.contains(&format!("# TYPE {}", name.trim_end_matches("_bucket"))),
+            "the dashboard shows {name}, which is not there"
+        );
     }
     server.stop().await;
 }

@@ -72,8 +72,11 @@ impl Server {
         });
         let mut first = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
-        let address = first.trim().strip_prefix("cityloom is at http://").and_then(|rest| rest.strip_suffix('/'));
-        let address = address.unwrap_or_else(|| panic!("no address in {first:?}: {:?}", log.lock().unwrap())).to_owned();
+        let address =
+            first.trim().strip_prefix("cityloom is at http://").and_then(|rest| rest.strip_suffix('/'));
+        let address = address
+            .unwrap_or_else(|| panic!("no address in {first:?}: {:?}", log.lock().unwrap()))
+            .to_owned();
         let client = Client::builder().no_proxy().build().unwrap();
         let mut server = Self { child, address, client, log, claimed: Vec::new() };
         server.until_ready().await;
@@ -116,16 +119,26 @@ impl Server {
     }
 
     /// Posts a body to a feed's submissions.
-    pub async fn submit(&self, feed: &str, kind: &str, body: impl Into<reqwest::Body>) -> (StatusCode, Value) {
+    pub async fn submit(
+        &self,
+        feed: &str,
+        kind: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> (StatusCode, Value) {
         let path = format!("/api/feeds/{}/submissions", feed.replace('.', "/"));
-        let answer = self.request("POST", &path).header("content-type", kind).body(body).send().await.unwrap();
+        let answer =
+            self.request("POST", &path).header("content-type", kind).body(body).send().await.unwrap();
         read(answer).await
     }
 
     /// Lands CSV rows, all of them.
     pub async fn land(&self, feed: &str, csv: impl Into<String>) -> Value {
         let (status, receipt) = self.submit(feed, "text/csv", csv.into()).await;
-        assert_eq!((status, &receipt["rows_quarantined"]), (StatusCode::CREATED, &Value::from(0)), "{receipt}");
+        assert_eq!(
+            (status, &receipt["rows_quarantined"]),
+            (StatusCode::CREATED, &Value::from(0)),
+            "{receipt}"
+        );
         receipt
     }
 
@@ -181,25 +194,32 @@ impl Server {
     /// Stops it as a service manager does: it must end well, soon, and have warned of nothing unclaimed.
     pub async fn stop(mut self) {
         self.terminate();
-        let status = self.ended(Duration::from_secs(20)).await;
+        let status = self.ended(Duration::from_secs(10)).await;
         assert_eq!(status.code(), Some(0), "{status}");
-        let unclaimed: Vec<String> = self.log.lock().unwrap().iter().filter(|line| self.warns(line)).cloned().collect();
+        let unclaimed: Vec<String> =
+            self.log.lock().unwrap().iter().filter(|line| self.warns(line)).cloned().collect();
         assert!(unclaimed.is_empty(), "{}", unclaimed.join("\n"));
     }
 
     fn warns(&self, line: &str) -> bool {
         let level = line.split_whitespace().nth(1).unwrap_or_default();
         let panicked = line.contains("panicked at");
-        (matches!(level, "WARN" | "ERROR") || panicked) && !self.claimed.iter().any(|words| line.contains(words))
+        (matches!(level, "WARN" | "ERROR") || panicked)
+            && !self.claimed.iter().any(|words| line.contains(words))
     }
 }
 
 /// An answer's status and its JSON; a refusal must be a problem document with a stable code.
 pub async fn read(answer: Response) -> (StatusCode, Value) {
     let status = answer.status();
-    let kind = answer.headers().get("content-type").map(|kind| kind.to_str().unwrap().to_owned()).unwrap_or_default();
+    let kind = answer
+        .headers()
+        .get("content-type")
+        .map(|kind| kind.to_str().unwrap().to_owned())
+        .unwrap_or_default();
     let text = answer.text().await.unwrap();
-    let body: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{status} {kind} {text}: {error}"));
+    let body: Value =
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{status} {kind} {text}: {error}"));
     if !status.is_success() {
         assert_eq!(kind, "application/problem+json", "{text}");
         assert_eq!(body["status"], status.as_u16(), "{text}");

@@ -68,7 +68,12 @@ impl Server {
         let hub = Arc::new(Hub::new(config, alerts.clone(), orders));
         hub.declare_layer(&query("map"), schema()).unwrap();
         let shutdown = CancellationToken::new();
-        let city = CityInfo { name_en: "Nantong".into(), name_zh: "南通".into(), synthetic: true, time_zone: "Asia/Shanghai".into() };
+        let city = CityInfo {
+            name_en: "Nantong".into(),
+            name_zh: "南通".into(),
+            synthetic: true,
+            time_zone: "Asia/Shanghai".into(),
+        };
         let state = StreamState { hub: hub.clone(), city, shutdown: shutdown.clone() };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();

@@ -13,7 +13,10 @@ pub(in crate::server) struct OfLevel {
 }
 
 /// The areas of one level that are valid now, simplified.
-pub(in crate::server) async fn list(State(state): State<ServerState>, Query(of): Query<OfLevel>) -> impl IntoResponse {
+pub(in crate::server) async fn list(
+    State(state): State<ServerState>,
+    Query(of): Query<OfLevel>,
+) -> impl IntoResponse {
     let level = of.level.unwrap_or_else(|| "county".into());
     let head = [(header::CONTENT_TYPE, "application/geo+json"), (header::CACHE_CONTROL, "max-age=300")];
     (head, state.areas.geojson(&level, state.clock.now()))

@@ -101,7 +101,8 @@ impl Spool {
         let mut chunks = body.into_data_stream();
         let mut bytes = 0;
         while let Some(chunk) = chunks.next().await {
-            let cut = |_| Error::new(StatusCode::BAD_REQUEST, "BODY_CUT", "the body broke off; send it again");
+            let cut =
+                |_| Error::new(StatusCode::BAD_REQUEST, "BODY_CUT", "the body broke off; send it again");
             let chunk = chunk.map_err(cut)?;
             bytes += chunk.len() as u64;
             if bytes > most {

@@ -25,9 +25,12 @@ pub(in crate::server) async fn metrics(State(state): State<ServerState>) -> impl
     metrics::gauge!("cityloom_stream_sessions").set(state.hub.sessions() as f64);
     for (name, feed) in state.lander.feeds() {
         let feed_name = name.to_string();
-        metrics::gauge!("cityloom_lake_rows", "feed" => feed_name.clone()).set(feed.table.state().rows as f64);
-        metrics::gauge!("cityloom_lake_files", "feed" => feed_name.clone()).set(feed.table.state().files.len() as f64);
-        metrics::gauge!("cityloom_lake_quarantined_rows", "feed" => feed_name).set(feed.quarantine.state().rows as f64);
+        metrics::gauge!("cityloom_lake_rows", "feed" => feed_name.clone())
+            .set(feed.table.state().rows as f64);
+        metrics::gauge!("cityloom_lake_files", "feed" => feed_name.clone())
+            .set(feed.table.state().files.len() as f64);
+        metrics::gauge!("cityloom_lake_quarantined_rows", "feed" => feed_name)
+            .set(feed.quarantine.state().rows as f64);
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], state.metrics.render())
 }

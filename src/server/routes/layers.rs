@@ -61,18 +61,23 @@ fn cell(index: u64) -> Option<Cell> {
 
 fn values(schema: &LayerSchema, rows: &LayerRows, row: usize) -> Map<String, Value> {
     let columns = schema.columns().iter().zip(rows.columns());
-    columns.map(|(column, values)| (column.name.clone(), json!(values.get(row).filter(|v| v.is_finite())))).collect()
+    columns
+        .map(|(column, values)| (column.name.clone(), json!(values.get(row).filter(|v| v.is_finite()))))
+        .collect()
 }
 
 fn geojson(schema: &LayerSchema, rows: &LayerRows, at: Micros) -> Value {
     let feature = |(row, &index): (usize, &u64)| {
         let cell = cell(index)?;
-        let mut ring: Vec<[f64; 2]> = cell.0.boundary().iter().map(|point| [point.lng(), point.lat()]).collect();
+        let mut ring: Vec<[f64; 2]> =
+            cell.0.boundary().iter().map(|point| [point.lng(), point.lat()]).collect();
         ring.extend(ring.first().copied());
         let mut properties = values(schema, rows, row);
         properties.insert("cell".into(), json!(cell.to_string()));
         let geometry = json!({ "type": "Polygon", "coordinates": [ring] });
-        Some(json!({ "type": "Feature", "id": cell.to_string(), "geometry": geometry, "properties": properties }))
+        Some(
+            json!({ "type": "Feature", "id": cell.to_string(), "geometry": geometry, "properties": properties }),
+        )
     };
     let features: Vec<Value> = rows.cells().iter().enumerate().filter_map(feature).collect();
     json!({ "type": "FeatureCollection", "data_time": at.to_rfc3339(), "features": features })
@@ -80,7 +85,8 @@ fn geojson(schema: &LayerSchema, rows: &LayerRows, at: Micros) -> Value {
 
 fn plain(name: &str, schema: &LayerSchema, rows: &LayerRows, at: Micros) -> Value {
     let row = |(row, &index): (usize, &u64)| {
-        let mut object = Map::from_iter([("cell".to_owned(), json!(cell(index).map(|cell| cell.to_string())))]);
+        let mut object =
+            Map::from_iter([("cell".to_owned(), json!(cell(index).map(|cell| cell.to_string())))]);
         object.extend(values(schema, rows, row));
         Value::Object(object)
     };

@@ -49,7 +49,8 @@ pub(in crate::server) async fn close(
 }
 
 fn checked(step: Result<Json<Step>, JsonRejection>) -> Result<(String, Option<String>), Error> {
-    let malformed = |rejection: JsonRejection| Error::new(StatusCode::BAD_REQUEST, "MALFORMED", rejection.body_text());
+    let malformed =
+        |rejection: JsonRejection| Error::new(StatusCode::BAD_REQUEST, "MALFORMED", rejection.body_text());
     let Json(step) = step.map_err(malformed)?;
     let by = step.by.trim().to_owned();
     let too_long = |text: &str| text.chars().count() > MOST_CHARS;

@@ -125,9 +125,18 @@ impl City {
         city.write("cityloom.toml", SETTINGS);
         city.write("areas.geojson", &areas().to_string());
         city.write("duty_list.csv", DUTY);
-        city.write("schemas/traffic/speed.odcs.yaml", include_str!("../../../schemas/traffic/speed.odcs.yaml"));
-        city.write("schemas/police/incidents.odcs.yaml", include_str!("../../../schemas/police/incidents.odcs.yaml"));
-        city.write("schemas/command/duty_list.odcs.yaml", include_str!("../../../schemas/command/duty_list.odcs.yaml"));
+        city.write(
+            "schemas/traffic/speed.odcs.yaml",
+            include_str!("../../../schemas/traffic/speed.odcs.yaml"),
+        );
+        city.write(
+            "schemas/police/incidents.odcs.yaml",
+            include_str!("../../../schemas/police/incidents.odcs.yaml"),
+        );
+        city.write(
+            "schemas/command/duty_list.odcs.yaml",
+            include_str!("../../../schemas/command/duty_list.odcs.yaml"),
+        );
         city.write("queries/traffic.sql", TRAFFIC);
         city.write("queries/map.sql", MAP);
         city.write("queries/alert/alert_grave.sql", ALERT);
@@ -177,7 +186,9 @@ pub fn readings(town: usize, vehicles: std::ops::Range<u32>, speed: f64) -> Stri
 /// One incident in the middle of a town.
 pub fn incident(number: u32, town: usize, kind: &str, severity: u8) -> String {
     let (_, lng, lat) = TOWNS[town];
-    format!("event_id,ts,lat,lng,kind,severity\n{number},2025-03-01T08:00:00Z,{lat},{lng},{kind},{severity}\n")
+    format!(
+        "event_id,ts,lat,lng,kind,severity\n{number},2025-03-01T08:00:00Z,{lat},{lng},{kind},{severity}\n"
+    )
 }
 
 /// The cell of resolution 8 in the middle of a town.

@@ -158,7 +158,11 @@ impl Screen {
                 for row in frame["cells"].as_array().unwrap() {
                     let (cell, values) = row.as_array().unwrap().split_first().unwrap();
                     let cell = cell.as_str().unwrap().to_owned();
-                    if values.is_empty() { cells.remove(&cell) } else { cells.insert(cell, values.to_vec()) };
+                    if values.is_empty() {
+                        cells.remove(&cell)
+                    } else {
+                        cells.insert(cell, values.to_vec())
+                    };
                 }
             }
             "state" => {
@@ -183,6 +187,10 @@ impl Screen {
     /// The places of the notices that the wall shows.
     pub fn notices(&self) -> Vec<String> {
         let notices = self.states.get("sys").and_then(|body| body["notices"].as_array());
-        notices.into_iter().flatten().map(|notice| notice["at"].as_str().unwrap_or_default().to_owned()).collect()
+        notices
+            .into_iter()
+            .flatten()
+            .map(|notice| notice["at"].as_str().unwrap_or_default().to_owned())
+            .collect()
     }
 }

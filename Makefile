@@ -1,0 +1,82 @@
+# cityloom: the few things that one does with it. `make` prints this list.
+
+SHELL        := /bin/bash
+CARGO        ?= cargo
+PYTHON       ?= python3
+DEMO_ARGS    ?=
+TARGET       := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+TOOLS        := $(TARGET)/tools
+VENV         := $(TOOLS)/python
+NODE_STAMP   := web/node_modules/.package-lock.json
+WEB_SOURCES  := $(shell find web/src web/public web/index.html web/package.json web/vite.config.ts web/tsconfig.json -type f 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help tools demo build test setup lint fmt rust-test sql-test web-test e2e web clean
+
+help:            ## print this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: web        ## build, start the demo city with its data, print the wall's address
+	$(CARGO) build --release --locked
+	$(TARGET)/release/cityloom demo $(DEMO_ARGS)
+
+build: web       ## the optimised binary, pages inside
+	$(CARGO) build --release --locked
+
+test: setup lint rust-test sql-test web-test e2e   ## everything that must hold
+	@echo "== all checks passed"
+
+setup: tools $(NODE_STAMP) $(VENV)/ready   ## install what the tests need: a browser, fonts, node and python packages
+
+tools:
+	@./.ci/tools
+
+lint:            ## format and lints
+	@echo "== format"
+	$(CARGO) fmt --check
+	@echo "== lints"
+	$(CARGO) clippy --all-targets --locked -- -D warnings
+
+fmt:             ## format Rust and TypeScript
+	$(CARGO) fmt
+	cd web && npx biome format --write .
+
+rust-test: web $(VENV)/ready   ## unit, property and integration tests
+	@echo "== rust tests"
+	CITYLOOM_ORACLE_PYTHON=$(VENV)/bin/python CITYLOOM_DATACONTRACT=$(VENV)/bin/datacontract \
+	  $(CARGO) test --locked
+
+sql-test:        ## every query of the demo city against its fixtures
+	@echo "== queries"
+	$(CARGO) build --locked
+	$(TARGET)/debug/cityloom check
+	$(TARGET)/debug/cityloom test
+
+web-test: $(NODE_STAMP)   ## the pages: format, types, unit tests
+	@echo "== pages"
+	cd web && npm run check && npm test
+
+e2e: web         ## the wall in a real browser, on a mock and on the real server
+	@echo "== browser, mock city"
+	cd web && npm run e2e
+	@echo "== browser, real city"
+	$(CARGO) build --locked
+	./.ci/with-demo $(TARGET)/debug/cityloom "cd web && npm run e2e"
+
+web: web/dist/index.html   ## the pages
+
+web/dist/index.html: $(NODE_STAMP) $(WEB_SOURCES)
+	cd web && npm run build
+
+$(NODE_STAMP): web/package-lock.json
+	cd web && npm ci --no-audit --no-fund
+	@touch $@
+
+$(VENV)/ready: tests/oracle/requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/oracle/requirements.txt
+	@touch $@
+
+clean:           ## remove what was built
+	rm -rf web/dist web/node_modules $(TOOLS)
+	$(CARGO) clean
