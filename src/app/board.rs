@@ -69,12 +69,16 @@ impl Board {
     pub(super) fn loaded(&self, queries: &QuerySet, problems: Vec<Problem>, at: Micros) {
         let layers: Vec<Value> =
             queries.ordered().iter().filter(|q| q.kind() == Kind::Layer).map(|q| layer(q)).collect();
-        let names: Vec<String> = queries.ordered().iter().map(|query| query.name.to_string()).collect();
+        let kpis: Vec<&str> =
+            queries.ordered().iter().filter(|q| q.kind() == Kind::Kpi).map(|q| q.name.as_str()).collect();
         self.with(|inner| {
             inner.layers = layers;
             inner.load_problems = problems;
-            inner.run_problems.clear();
-            inner.kpis.retain(|name, _| names.contains(name));
+            // Of an unchanged query it still holds; a changed one is refreshed at once, which says how it went.
+            inner
+                .run_problems
+                .retain(|name, _| queries.ordered().iter().any(|query| query.name.as_str() == name));
+            inner.kpis.retain(|name, _| kpis.contains(&name.as_str()));
         });
         self.publish_sys(at);
         self.publish_kpis(at);

@@ -23,6 +23,7 @@ use super::{Workshop, WorkshopOptions, reload, tend};
 use crate::fusion::{Engine, QueryFile, Tick};
 use crate::hub::{Hub, HubConfig};
 use crate::journal::{Channel, Desk, DeskConfig};
+use crate::model::Problem;
 use crate::server::stream::{CityInfo, StreamState};
 use crate::server::{self, ServerState};
 
@@ -30,6 +31,8 @@ use crate::server::{self, ServerState};
 const OUTLET_QUEUE: usize = 64;
 /// How often the drop folder and other processes' commits are looked for.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long requests that are under way may take when the server stops.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// What to serve, and where.
 #[derive(Debug, Clone)]
@@ -83,22 +86,25 @@ pub async fn serve(
 
     let served = axum::serve(listener, server::router(state))
         .with_graceful_shutdown(shutdown.clone().cancelled_owned());
-    let served = tokio::select! {
-        served = async { served.await } => served.context("serving"),
-        Some(ended) = flows.join_next(), if !shutdown.is_cancelled() => match ended {
-            Ok(Err(error)) => Err(error),
-            Err(error) => Err(error.into()),
-            Ok(Ok(())) => Ok(()),
-        },
-    };
+    let served = tokio::spawn(served.into_future());
+    let mut outcome = Ok(());
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        Some(ended) = flows.join_next() => outcome = ended?,
+    }
     shutdown.cancel();
     while let Some(ended) = flows.join_next().await {
-        ended??;
+        outcome = outcome.and(ended?);
+    }
+    // What is being asked is still answered, and what is being sent still lands; but not for ever.
+    match tokio::time::timeout(GRACE, served).await {
+        Ok(ended) => ended?.context("serving")?,
+        Err(_) => tracing::warn!(after_s = GRACE.as_secs(), "stopping although requests are still under way"),
     }
     desk.shut().await;
     written.await?;
     told.await?;
-    served
+    outcome
 }
 
 /// The handles that routes may reach.
@@ -149,7 +155,7 @@ async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
     duty.follow(&workshop, &sinks.desk, workshop.clock.now()).await?;
     let (mut saved, _watcher) = reload::watch(&workshop.settings.root.join("queries"))?;
     let mut loaded = Vec::new();
-    load(&workshop, &engine, &board, &mut loaded).await?;
+    load(&workshop, &engine, &sinks, &mut loaded).await?;
     let mut feeding = JoinSet::new();
     if let Some(demo) = demo {
         let now = workshop.clock.now();
@@ -164,7 +170,7 @@ async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
             () = shutdown.cancelled() => break,
             changed = saved.changed() => {
                 changed.context("watching the queries folder")?;
-                load(&workshop, &engine, &board, &mut loaded).await?;
+                load(&workshop, &engine, &sinks, &mut loaded).await?;
             }
             _ = ticks.tick() => {
                 let now = workshop.clock.now();
@@ -184,27 +190,38 @@ async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
     Ok(())
 }
 
-/// Loads the queries and tells what is wrong with them. Watchers also tell of files that were only read; what
-/// has not changed since `loaded` is left alone.
+/// Loads the queries, tells what is wrong with them, and takes away what those that are gone left behind.
+/// Watchers also tell of files that were only read; what has not changed since `loaded` is left alone.
 async fn load(
     workshop: &Workshop,
     engine: &Engine,
-    board: &Board,
+    sinks: &Sinks,
     loaded: &mut Vec<QueryFile>,
 ) -> Result<()> {
-    let files = workshop.query_files()?;
+    let now = workshop.clock.now();
+    let files = match workshop.query_files() {
+        Ok(files) => files,
+        // A file that vanished under the reading: its going is a change of its own and brings us here again.
+        Err(error) => {
+            tracing::error!("{error:#}");
+            loaded.clear();
+            let problem = Problem::of_file("queries", "CL001", format!("{error:#}"));
+            sinks.board.loaded(&engine.queries().await, vec![problem], now);
+            return Ok(());
+        }
+    };
     if files == *loaded {
         return Ok(());
     }
-    let now = workshop.clock.now();
     let problems = engine.load(&files, now).await;
-    *loaded = files;
     for problem in &problems {
         tracing::warn!("{problem}");
     }
     let queries = engine.queries().await;
     tracing::info!(queries = queries.ordered().len(), problems = problems.len(), "queries loaded");
-    board.loaded(&queries, problems, now);
+    sinks.forget(&queries, &files, now).await?;
+    sinks.board.loaded(&queries, problems, now);
+    *loaded = files;
     Ok(())
 }
 

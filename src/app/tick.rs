@@ -1,5 +1,6 @@
 //! Feeds → queries → layers, alerts, KPIs: what one tick brings about.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -11,11 +12,11 @@ use arrow::util::display::array_value_to_string;
 
 use super::board::Board;
 use crate::alert::{Condition, Detail, DetailValue};
-use crate::fusion::{Change, Engine, Kind, Query, Tick};
+use crate::fusion::{Change, Engine, Kind, Query, QueryFile, QuerySet, Tick};
 use crate::hub::Hub;
 use crate::journal::Desk;
 use crate::layer::{ColumnKind, LayerColumn, LayerRows, LayerSchema};
-use crate::model::{AreaCode, Cell, Micros, Severity};
+use crate::model::{AreaCode, Cell, Micros, QueryName, Severity};
 
 /// Columns of an alert that are no detail.
 const ALERT_COLUMNS: [&str; 8] =
@@ -64,6 +65,27 @@ impl Sinks {
         if kpis {
             self.board.publish_kpis(now);
         }
+    }
+
+    /// Takes away what queries left behind that are gone or are of another kind now: their layers and their open
+    /// alerts. A query that is only broken says nothing of what holds; what it left stays.
+    pub(super) async fn forget(&self, queries: &QuerySet, files: &[QueryFile], now: Micros) -> Result<()> {
+        let stands =
+            |name: &QueryName, kind: Kind| match queries.ordered().iter().find(|query| query.name == *name) {
+                Some(query) => query.kind() == kind,
+                None => files.iter().any(|file| file.stem() == name.as_str()),
+            };
+        let channels = self.hub.channels();
+        let layers = channels.iter().filter_map(|channel| channel.strip_prefix("layer/")?.parse().ok());
+        for layer in layers.filter(|layer| !stands(layer, Kind::Layer)) {
+            self.hub.retire_layer(&layer, now);
+        }
+        let alerting: BTreeSet<QueryName> =
+            self.desk.alerts().items.into_iter().map(|alert| alert.query).collect();
+        for query in alerting.into_iter().filter(|query| !stands(query, Kind::Alert)) {
+            self.desk.settle(query, Vec::new(), now).await?;
+        }
+        Ok(())
     }
 
     async fn hand_on(&self, change: &Change) -> Result<()> {

@@ -12,6 +12,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion::logical_expr::LogicalPlan;
 use tokio::sync::Mutex;
 
+use super::query_set::WAITS;
 use super::result_table::ResultTable;
 use super::{Audit, Catalog, Kind, Query, QueryFile, QuerySet, RefreshRule, audit, locate};
 use crate::model::{Micros, Problem};
@@ -58,7 +59,7 @@ struct Running {
     planned: HashMap<String, Planned>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Planned {
     query: Arc<Query>,
     plan: LogicalPlan,
@@ -67,6 +68,13 @@ struct Planned {
     last: Option<Micros>,
     /// Versions of the feeds at the last refresh.
     seen: BTreeMap<String, u64>,
+}
+
+/// What came of ordering and planning; problems in an order in which a cause comes before what it brings about.
+struct Attempt {
+    set: QuerySet,
+    planned: HashMap<String, Planned>,
+    problems: Vec<Problem>,
 }
 
 impl Engine {
@@ -89,6 +97,7 @@ impl Engine {
     /// one; everything wrong is told.
     pub async fn load(&self, files: &[QueryFile], now: Micros) -> Vec<Problem> {
         let mut running = self.running.lock().await;
+        let old = std::mem::take(&mut running.planned);
         let mut problems = Vec::new();
         let mut queries = Vec::new();
         for file in files {
@@ -96,69 +105,77 @@ impl Engine {
                 Ok(query) => queries.push(query),
                 Err(found) => {
                     problems.extend(found);
-                    queries.extend(
-                        running
-                            .planned
-                            .values()
-                            .filter(|old| old.query.file == file.file)
-                            .map(|old| (*old.query).clone()),
-                    );
+                    queries.extend(running_version(&old, &file.file));
                 }
             }
         }
-        let mut old = std::mem::take(&mut running.planned);
-        for name in old.keys() {
-            if let Err(error) = self.catalog.deregister(name) {
-                tracing::warn!(query.name = name, %error, "could not take a query out of the catalog");
-            }
-        }
+        self.withdraw(&old);
         let tables = self.catalog.names();
-        let (set, found) = QuerySet::order(queries, &tables);
-        problems.extend(found);
+        loop {
+            let attempt = self.attempt(queries.clone(), &tables, &old, now).await;
+            let Some(broken) = give_way(&mut queries, &attempt.problems, &old) else {
+                problems.extend(attempt.problems);
+                running.set = attempt.set;
+                running.planned = attempt.planned;
+                problems.sort();
+                return problems;
+            };
+            tracing::warn!(query.file = broken, "the new version is broken, the old one goes on");
+            problems.extend(attempt.problems.into_iter().filter(|problem| problem.file == broken));
+            // Others read it: all is ordered and planned anew with the version that goes on.
+            self.withdraw(&attempt.planned);
+        }
+    }
+
+    /// Orders and plans queries, each after what it reads.
+    async fn attempt(
+        &self,
+        queries: Vec<Query>,
+        tables: &[String],
+        old: &HashMap<String, Planned>,
+        now: Micros,
+    ) -> Attempt {
+        let (set, mut problems) = QuerySet::order(queries, tables);
+        let mut planned = HashMap::new();
         for query in set.ordered() {
-            let before = old.remove(query.name.as_str());
-            match self.prepare(query, before, now).await {
-                Ok(planned) => {
-                    running.planned.insert(query.name.to_string(), planned);
+            if problems.iter().any(|problem| problem.file == query.file) {
+                continue;
+            }
+            match self.prepare(query, old.get(query.name.as_str()), now).await {
+                Ok(ready) => {
+                    planned.insert(query.name.to_string(), ready);
                 }
                 Err(found) => problems.extend(found),
             }
         }
-        running.set = set;
-        problems.sort();
-        problems
+        // Causes before consequences: what only waits for another may well be sound.
+        problems.sort_by_key(|problem| problem.code == WAITS);
+        Attempt { set, planned, problems }
     }
 
-    /// Plans a query, or keeps its running version where the new one does not plan.
+    fn withdraw(&self, planned: &HashMap<String, Planned>) {
+        for name in planned.keys() {
+            if let Err(error) = self.catalog.deregister(name) {
+                tracing::warn!(query.name = name, %error, "could not take a query out of the catalog");
+            }
+        }
+    }
+
     async fn prepare(
         &self,
         query: &Arc<Query>,
-        before: Option<Planned>,
+        before: Option<&Planned>,
         now: Micros,
     ) -> Result<Planned, Vec<Problem>> {
-        match self.planned(query, now).await {
-            Ok(mut planned) => {
-                // An unchanged query goes on from its last result, so that a reload shows no gap.
-                if let Some(before) =
-                    before.filter(|before| before.query.sql == query.sql && before.schema == planned.schema)
-                {
-                    planned = Planned { plan: planned.plan, query: planned.query, ..before };
-                }
-                self.publish(&planned)?;
-                Ok(planned)
-            }
-            Err(problems) => {
-                if let Some(before) = before {
-                    let kept = self.planned(&before.query, now).await.ok();
-                    if let Some(kept) = kept {
-                        let kept = Planned { plan: kept.plan, ..before };
-                        self.publish(&kept)?;
-                        tracing::warn!(query.name = %query.name, "the new version is broken, the old one goes on");
-                    }
-                }
-                Err(problems)
-            }
+        let mut planned = self.planned(query, now).await?;
+        // An unchanged query goes on from its last result, so that a reload shows no gap.
+        if let Some(before) =
+            before.filter(|before| before.query.sql == query.sql && before.schema == planned.schema)
+        {
+            planned = Planned { plan: planned.plan, query: planned.query, ..before.clone() };
         }
+        self.publish(&planned)?;
+        Ok(planned)
     }
 
     fn publish(&self, planned: &Planned) -> Result<(), Vec<Problem>> {
@@ -251,6 +268,20 @@ impl Planned {
             RefreshRule::Manual => false,
         }
     }
+}
+
+fn running_version(old: &HashMap<String, Planned>, file: &str) -> Option<Query> {
+    old.values().find(|old| old.query.file == file).map(|old| (*old.query).clone())
+}
+
+/// Puts the running version in the place of the first file that is wrong and has another; names that file.
+fn give_way(queries: &mut [Query], problems: &[Problem], old: &HashMap<String, Planned>) -> Option<String> {
+    problems.iter().find_map(|problem| {
+        let query = queries.iter_mut().find(|query| query.file == problem.file)?;
+        let running = running_version(old, &problem.file).filter(|running| running.sql != query.sql)?;
+        *query = running;
+        Some(problem.file.clone())
+    })
 }
 
 /// Whether a result has the columns that its kind needs.

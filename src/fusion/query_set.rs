@@ -9,6 +9,9 @@ use super::session::read_folder;
 use crate::contract::closest;
 use crate::model::{Problem, QueryName};
 
+/// The code of a query that cannot run because another cannot.
+pub(super) const WAITS: &str = "CL004";
+
 /// A file of the queries' folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueryFile {
@@ -36,6 +39,12 @@ pub struct Lineage {
 }
 
 impl QueryFile {
+    /// The name of the query that it holds.
+    pub fn stem(&self) -> &str {
+        let base = self.file.rsplit(['/', '\\']).next().unwrap_or_default();
+        base.strip_suffix(".sql").unwrap_or(base)
+    }
+
     /// All `.sql` files below `folder`; their names begin with `shown`.
     ///
     /// # Errors
@@ -89,7 +98,7 @@ impl QuerySet {
                     "it waits for {}, which cannot run (a circle, or broken itself)",
                     waits.join(", ")
                 );
-                problems.push(Problem::of_file(&query.file, "CL004", message));
+                problems.push(Problem::of_file(&query.file, WAITS, message));
             }
         }
         (Self { ordered }, problems)

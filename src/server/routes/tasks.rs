@@ -1,6 +1,7 @@
 //! Alerts and orders: what is open, and a unit's steps.
 
 use axum::Json;
+use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -29,7 +30,7 @@ pub(in crate::server) async fn orders(State(state): State<ServerState>) -> Json<
 pub(in crate::server) async fn accept(
     State(state): State<ServerState>,
     Path(id): Path<String>,
-    Json(step): Json<Step>,
+    step: Result<Json<Step>, JsonRejection>,
 ) -> Result<Json<Value>, Error> {
     let (by, note) = checked(step)?;
     let order = state.desk.accept(OrderId(id), by, note, state.clock.now()).await?;
@@ -40,14 +41,17 @@ pub(in crate::server) async fn accept(
 pub(in crate::server) async fn close(
     State(state): State<ServerState>,
     Path(id): Path<String>,
-    Json(step): Json<Step>,
+    step: Result<Json<Step>, JsonRejection>,
 ) -> Result<Json<Value>, Error> {
     let (by, note) = checked(step)?;
     let order = state.desk.close(OrderId(id), by, note, state.clock.now()).await?;
     Ok(Json(wire::order(&order)))
 }
 
-fn checked(step: Step) -> Result<(String, Option<String>), Error> {
+fn checked(step: Result<Json<Step>, JsonRejection>) -> Result<(String, Option<String>), Error> {
+    let malformed =
+        |rejection: JsonRejection| Error::new(StatusCode::BAD_REQUEST, "MALFORMED", rejection.body_text());
+    let Json(step) = step.map_err(malformed)?;
     let by = step.by.trim().to_owned();
     let too_long = |text: &str| text.chars().count() > MOST_CHARS;
     if by.is_empty() {
