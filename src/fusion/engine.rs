@@ -111,11 +111,15 @@ impl Engine {
         problems.extend(found);
         for query in set.ordered() {
             let before = old.remove(query.name.as_str());
-            match self.prepare(query, before, now).await {
-                Ok(planned) => {
-                    running.planned.insert(query.name.to_string(), planned);
-                }
-                Err(found) => problems.extend(found),
+            let (planned, found) = self.prepare(query, before, now).await;
+            if let Some(planned) = planned {
+                running.planned.insert(query.name.to_string(), planned);
+            }
+            // What it reads is missing or broken: that has been told, and the rest follows from it.
+            let told = problems.iter().any(|problem| problem.file == query.file && problem.code == "CL020");
+            let follows = query.queries.iter().any(|input| !running.planned.contains_key(input));
+            if !told && !follows {
+                problems.extend(found);
             }
         }
         running.set = set;
@@ -124,28 +128,37 @@ impl Engine {
     }
 
     /// Plans a query, or keeps its running version where the new one does not plan.
-    async fn prepare(&self, query: &Arc<Query>, before: Option<Planned>, now: Micros) -> Result<Planned, Vec<Problem>> {
-        match self.planned(query, now).await {
-            Ok(mut planned) => {
-                // An unchanged query goes on from its last result, so that a reload shows no gap.
-                if let Some(before) = before.filter(|before| before.query.sql == query.sql && before.schema == planned.schema) {
-                    planned = Planned { plan: planned.plan, query: planned.query, ..before };
+    async fn prepare(
+        &self,
+        query: &Arc<Query>,
+        before: Option<Planned>,
+        now: Micros,
+    ) -> (Option<Planned>, Vec<Problem>) {
+        let (runs, mut problems) = match self.planned(query, now).await {
+            // An unchanged query goes on from its last result, so that a reload shows no gap.
+            Ok(planned) => match before {
+                Some(before) if before.query.sql == query.sql && before.schema == planned.schema => {
+                    (Some(Planned { plan: planned.plan, query: planned.query, ..before }), Vec::new())
                 }
-                self.publish(&planned)?;
-                Ok(planned)
-            }
-            Err(problems) => {
-                if let Some(before) = before {
-                    let kept = self.planned(&before.query, now).await.ok();
-                    if let Some(kept) = kept {
-                        let kept = Planned { plan: kept.plan, ..before };
-                        self.publish(&kept)?;
-                        tracing::warn!(query.name = %query.name, "the new version is broken, the old one goes on");
-                    }
-                }
-                Err(problems)
-            }
+                _ => (Some(planned), Vec::new()),
+            },
+            Err(problems) => (self.kept(before, now).await, problems),
+        };
+        if let Some(planned) = &runs
+            && let Err(found) = self.publish(planned)
+        {
+            problems.extend(found);
+            return (None, problems);
         }
+        (runs, problems)
+    }
+
+    /// The running version of a query, planned again over what it reads now.
+    async fn kept(&self, before: Option<Planned>, now: Micros) -> Option<Planned> {
+        let before = before?;
+        let again = self.planned(&before.query, now).await.ok()?;
+        tracing::warn!(query.name = %before.query.name, "the new version is broken, the old one goes on");
+        Some(Planned { plan: again.plan, ..before })
     }
 
     fn publish(&self, planned: &Planned) -> Result<(), Vec<Problem>> {
@@ -226,7 +239,13 @@ fn shape(query: &Query, schema: &SchemaRef) -> Vec<Problem> {
     let wrong = |message: String| Problem { line: 1, column: 1, ..Problem::of_file(&query.file, "CL032", message) };
     let need = |names: &[&str]| -> Vec<Problem> {
         let absent = names.iter().filter(|name| schema.column_with_name(name).is_none());
-        absent.map(|name| wrong(format!("a {:?} query needs a column `{name}`", query.kind()).to_lowercase())).collect()
+                let kind = match query.kind() {
+            Kind::Layer => "a layer",
+            Kind::Alert => "an alert",
+            Kind::Kpi => "a kpi",
+            Kind::Table => "a table",
+        };
+        absent.map(|name| wrong(format!("{kind} needs a column `{name}`"))).collect()
     };
     let mut problems = match query.kind() {
         Kind::Layer => {

@@ -83,9 +83,7 @@ impl QuerySet {
         }
         for query in by_name.values().filter(|query| !done.contains(query.name.as_str())) {
             if query.queries.iter().all(|input| by_name.contains_key(input)) {
-                let waits: Vec<&str> = query.queries.iter().filter(|q| !done.contains(*q)).map(String::as_str).collect();
-                let message = format!("it waits for {}, which cannot run (a circle, or broken itself)", waits.join(", "));
-                problems.push(Problem::of_file(&query.file, "CL004", message));
+                problems.extend(circle(query, &by_name));
             }
         }
         (Self { ordered }, problems)
@@ -112,6 +110,29 @@ impl QuerySet {
         let inherited = query.queries.iter().flat_map(|input| self.feeds_of(input));
         query.feeds.iter().cloned().chain(inherited).collect()
     }
+}
+
+/// Tells a query that reads itself through others. One that only waits for such a query is not wrong itself.
+fn circle(query: &Query, queries: &BTreeMap<String, Arc<Query>>) -> Option<Problem> {
+    let home = query.name.as_str();
+    let mut ways: Vec<Vec<&str>> = vec![vec![home]];
+    let mut seen = BTreeSet::new();
+    while let Some(way) = ways.pop() {
+        let reads = way.last().and_then(|name| queries.get(*name)).map(|query| &query.queries);
+        for input in reads.into_iter().flatten() {
+            let longer: Vec<&str> = way.iter().copied().chain([input.as_str()]).collect();
+            if input == home {
+                let (line, column) = position(&query.sql, longer.get(1).copied().unwrap_or(home));
+                let message = format!("it reads itself in a circle: {}", longer.join(" reads "));
+                let help = Some("let one of them read what the other reads".to_owned());
+                return Some(Problem { file: query.file.clone(), line, column, code: "CL004", message, help });
+            }
+            if seen.insert(input.as_str()) {
+                ways.push(longer);
+            }
+        }
+    }
+    None
 }
 
 fn missing_inputs(query: &Query, queries: &BTreeMap<String, Arc<Query>>, tables: &[String]) -> Vec<Problem> {
