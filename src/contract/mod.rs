@@ -11,7 +11,7 @@ mod spec;
 mod time_format;
 
 pub use check::{Checked, Reject, check};
-pub(crate) use compile::closest;
+pub(crate) use compile::{closest, unknown_key, yaml_message};
 pub use compile::{ContractError, parse};
 pub use key::{KeySet, Uniqueness};
 
