@@ -14,7 +14,7 @@ use super::{BATCH_ROWS, Error, Progress, Request, Rows, Sink};
 fn unreadable(why: impl ToString) -> Error {
     let mut why = why.to_string();
     // The reader's errors are wrapped in each other, each time with the same words in front.
-    while let Some(inner) = ["Parquet error: ", "Parquet argument error: "].iter().find_map(|words| why.strip_prefix(words)) {
+    while let Some(inner) = ["Parquet error: ", "Parquet argument error: ", "External: "].iter().find_map(|words| why.strip_prefix(words)) {
         why = inner.to_owned();
     }
     Error::Unreadable { format: "Parquet", why }
@@ -70,4 +70,23 @@ pub(super) fn decode(
         progress.bytes.store(u64::try_from(share).unwrap_or(total).min(total), Ordering::Relaxed);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_the_reader_is_a_refusal_and_the_next_step_runs() {
+        let refused = guarded::<()>(|| panic!("as a reader does")).unwrap_err();
+        assert!(refused.to_string().contains("it is corrupt"), "{refused}");
+        assert_eq!(guarded(|| Ok(READING.get())), Ok(true));
+        assert!(!READING.get());
+    }
+
+    #[test]
+    fn the_readers_wrapping_is_not_told() {
+        let refused = unreadable("External: Parquet argument error: Parquet error: bad page");
+        assert_eq!(refused.to_string(), "the file cannot be read as Parquet: bad page");
+    }
 }
