@@ -34,11 +34,28 @@ fn write_file(folder: &Path, round: u64) -> PathBuf {
     path
 }
 
-/// Starts a landing and kills it after `delay`; true where the kill met it alive.
-fn kill_landing(city: &City, file: &Path, delay: Duration) -> bool {
+/// When a landing is killed.
+enum Moment {
+    /// So long after its start.
+    After(Duration),
+    /// As soon as this folder of the data folder holds one more file: between two steps of the commit.
+    Grown(&'static str),
+}
+
+/// Starts a landing and kills it; true where the kill met it alive.
+fn kill_landing(city: &City, file: &Path, moment: &Moment) -> bool {
+    let files = |folder: &str| std::fs::read_dir(city.data.path().join(folder)).map_or(0, Iterator::count);
+    let before = if let Moment::Grown(folder) = moment { files(folder) } else { 0 };
     let mut command = city.command(&["land", "traffic.speed"]);
     let mut child = command.arg(file).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    std::thread::sleep(delay);
+    match moment {
+        Moment::After(delay) => std::thread::sleep(*delay),
+        Moment::Grown(folder) => {
+            while files(folder) <= before && child.try_wait().unwrap().is_none() {
+                std::thread::sleep(Duration::from_micros(200));
+            }
+        }
+    }
     child.kill().unwrap();
     child.wait().unwrap().signal() == Some(SIGKILL)
 }
@@ -58,15 +75,20 @@ fn a_landing_killed_at_any_moment_and_done_again_lands_every_row_once() {
     let city = City::at(tiny_city());
     let files = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let whole = json!([ROWS - BAD, ROWS - BAD, 1]);
-    let started = Instant::now();
     let first = write_file(files.path(), 0);
+    let started = Instant::now();
     let mut submissions = vec![submission(&city.land("traffic.speed", &first))];
     let longest = started.elapsed();
     let mut dice = StdRng::seed_from_u64(2026);
     let mut met = 0;
     for round in 1..=ROUNDS {
         let file = write_file(files.path(), round);
-        met += u64::from(kill_landing(&city, &file, longest.mul_f64(dice.random_range(0.02..1.0))));
+        let moment = match round % 5 {
+            0 => Moment::Grown("lake/quarantine/traffic__speed/_delta_log"),
+            1 => Moment::Grown("lake/feeds/traffic/speed"),
+            _ => Moment::After(longest.mul_f64(dice.random_range(0.02..1.0))),
+        };
+        met += u64::from(kill_landing(&city, &file, &moment));
         let after_kill = held(&city, round);
         assert!(after_kill == json!([0, 0, 0]) || after_kill == whole, "round {round}, half a file: {after_kill}");
         let receipt = city.land("traffic.speed", &file);
