@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float32Array, Float64Array, Int32Array, RecordBatch, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, Float32Array, Float64Array, Int32Array, RecordBatch, TimestampMicrosecondArray,
+};
 use cityloom::contract;
 use cityloom::model::{LngLat, Micros, Resolution};
 use cityloom::place::{Areas, Instants};
@@ -29,7 +31,11 @@ fn points() -> Vec<LngLat> {
 fn cells(bencher: Bencher<'_, '_>) {
     let points = points();
     bencher.counter(ItemsCount::new(ROWS)).bench(|| {
-        points.iter().filter_map(|point| point.cell(Resolution::Nine)).map(|cell| cell.to_i64()).fold(0, |a, b| a ^ b)
+        points
+            .iter()
+            .filter_map(|point| point.cell(Resolution::Nine))
+            .map(|cell| cell.to_i64())
+            .fold(0, |a, b| a ^ b)
     });
 }
 
@@ -60,5 +66,7 @@ fn check(bencher: Bencher<'_, '_>) {
     };
     let columns = contract.columns.iter().map(|column| array(&column.name)).collect();
     let Ok(batch) = RecordBatch::try_new(contract.schema(), columns) else { return };
-    bencher.counter(ItemsCount::new(ROWS)).bench(|| contract::check(&contract, &batch).map(|checked| checked.rejects.len()));
+    bencher
+        .counter(ItemsCount::new(ROWS))
+        .bench(|| contract::check(&contract, &batch).map(|checked| checked.rejects.len()));
 }

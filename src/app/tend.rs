@@ -11,7 +11,7 @@ use crate::lake::{Error, Table};
 use crate::model::Micros;
 
 /// How often each table is looked at.
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_mins(1);
 /// Every so many looks the folders are swept.
 const SWEEP_EVERY: u32 = 60;
 

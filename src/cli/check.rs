@@ -1,5 +1,6 @@
 //! `check`: everything that is wrong with a city folder, at once.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -41,6 +42,8 @@ pub(super) async fn check(options: WorkshopOptions, format: ReceiptFormat) -> Re
             0
         }
     };
+    let broken = broken_names(&problems);
+    problems.retain(|problem| !follows(problem, &broken));
     problems.sort();
     print(&problems, contracts.len(), queries, format);
     Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FOUND_WRONG) })
@@ -57,20 +60,44 @@ fn print(problems: &[Problem], contracts: usize, queries: usize, format: Receipt
         }
         ReceiptFormat::Text => {
             problems.iter().for_each(|problem| text::out(&problem.to_string()));
-            let verdict =
-                if problems.is_empty() { "all sound".into() } else { format!("{} problems", problems.len()) };
-            text::out(&format!("{contracts} contracts, {queries} queries: {verdict}"));
+            let verdict = match problems.len() {
+                0 => "all sound".to_owned(),
+                found => counted(found, "problem", "problems"),
+            };
+            let (contracts, queries) =
+                (counted(contracts, "contract", "contracts"), counted(queries, "query", "queries"));
+            text::out(&format!("{contracts}, {queries}: {verdict}"));
         }
     }
 }
 
+fn counted(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// Feeds and queries whose own files are broken, as messages name them.
+fn broken_names(problems: &[Problem]) -> BTreeSet<String> {
+    let name = |problem: &Problem| {
+        let contract = problem.file.strip_prefix("schemas/").and_then(|path| path.strip_suffix(".odcs.yaml"));
+        let query = problem.file.rsplit('/').next().and_then(|base| base.strip_suffix(".sql"));
+        contract.map(|path| path.replace('/', ".")).or_else(|| query.map(str::to_owned))
+    };
+    let own = problems.iter().filter(|problem| problem.code != "CL020");
+    own.filter_map(name).map(|name| format!("`{name}`")).collect()
+}
+
+/// A query is not wrong for reading what is broken itself: mending that mends it.
+fn follows(problem: &Problem, broken: &BTreeSet<String>) -> bool {
+    problem.code == "CL020" && broken.iter().any(|feed| problem.message.ends_with(feed.as_str()))
+}
+
 /// The columns of every table that a fixture may give, by name.
-pub(super) fn schemas(city: &std::path::Path) -> Result<std::collections::BTreeMap<String, Arc<Schema>>> {
+pub(super) fn schemas(city: &std::path::Path) -> Result<BTreeMap<String, Arc<Schema>>> {
     let (contracts, problems) = config::contracts(city);
     if !problems.is_empty() {
         anyhow::bail!("{}", crate::app::problems_of(&problems));
     }
-    let mut schemas = std::collections::BTreeMap::from([("ref.areas".to_owned(), Areas::table_schema())]);
+    let mut schemas = BTreeMap::from([("ref.areas".to_owned(), Areas::table_schema())]);
     schemas.extend(contracts.iter().map(|contract| (contract.feed.to_string(), contract.table_schema())));
     Ok(schemas)
 }

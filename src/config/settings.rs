@@ -6,42 +6,12 @@ use std::time::Duration;
 use chrono_tz::Tz;
 
 use super::raw::Raw;
-use crate::contract::closest;
+use crate::contract::unknown_key;
 use crate::model::{FeedName, Problem};
 use crate::place::{AreaFields, Crs, LevelField};
 
 /// The settings' file in a city folder.
 pub(super) const FILE: &str = "cityloom.toml";
-/// Every key of the file, to suggest from.
-const KEYS: [&str; 26] = [
-    "city",
-    "areas",
-    "drop",
-    "wall",
-    "duty",
-    "limits",
-    "code",
-    "name_en",
-    "name_zh",
-    "synthetic",
-    "timezone",
-    "seed",
-    "file",
-    "code_property",
-    "name_property",
-    "level",
-    "crs",
-    "folder",
-    "refresh_ms",
-    "centre",
-    "zoom",
-    "feed",
-    "upload_mib",
-    "query_memory_mib",
-    "query_threads",
-    "name",
-];
-
 /// A city's settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -125,20 +95,23 @@ impl Settings {
             Problem { help, ..Problem::of_file(&file.display().to_string(), "CF001", error.to_string()) }
         })?;
         let raw: Raw = toml::from_str(&text).map_err(|error| told(&text, &error))?;
-        Self::resolve(root, raw, areas)
+        Self::resolve(root, &text, raw, areas)
     }
 
-    fn resolve(root: &Path, raw: Raw, areas: Option<&Path>) -> Result<Self, Problem> {
-        let wrong = |message: String| Problem::of_file(FILE, "CF003", message);
+    fn resolve(root: &Path, text: &str, raw: Raw, areas: Option<&Path>) -> Result<Self, Problem> {
+        let wrong = |value: &str, message: String| at_value(text, value, message);
         let timezone = raw.city.timezone.parse().map_err(|_| {
-            wrong(format!("city.timezone `{}` is no IANA zone such as Asia/Shanghai", raw.city.timezone))
+            let zone = &raw.city.timezone;
+            wrong(zone, format!("city.timezone `{zone}` is no IANA zone such as Asia/Shanghai"))
         })?;
-        let fields = area_fields(&raw.areas).map_err(|error| wrong(format!("areas.crs: {error}")))?;
+        let crs = raw.areas.crs.as_deref().unwrap_or_default();
+        let fields = area_fields(&raw.areas).map_err(|error| wrong(crs, format!("areas.crs: {error}")))?;
         let file = areas.map_or_else(|| root.join(&raw.areas.file), Path::to_path_buf);
         let duty = match raw.duty {
             None => None,
             Some(duty) => {
-                let feed = duty.feed.parse().map_err(|error| wrong(format!("duty.feed: {error}")))?;
+                let feed =
+                    duty.feed.parse().map_err(|error| wrong(&duty.feed, format!("duty.feed: {error}")))?;
                 Some(Duty { feed, file: duty.file.map(|file| root.join(file)) })
             }
         };
@@ -188,14 +161,25 @@ fn area_fields(raw: &super::raw::Areas) -> Result<AreaFields, crate::place::Unkn
     Ok(fields)
 }
 
+/// A problem at the line and column where a quoted value stands.
+fn at_value(text: &str, value: &str, message: String) -> Problem {
+    let quoted = [format!("\"{value}\""), format!("'{value}'")];
+    let place = text.lines().enumerate().find_map(|(number, line)| {
+        let at = quoted.iter().find_map(|quoted| line.find(quoted))?;
+        Some((number as u64 + 1, line.get(..at)?.chars().count() as u64 + 1))
+    });
+    let (line, column) = place.unwrap_or_default();
+    Problem { line, column, ..Problem::of_file(FILE, "CF003", message) }
+}
+
 fn told(text: &str, error: &toml::de::Error) -> Problem {
     let at = error.span().map_or(0, |span| span.start);
     let before = text.get(..at).unwrap_or_default();
     let line = before.matches('\n').count() as u64 + 1;
     let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) as u64 + 1;
-    let message = error.message().to_owned();
-    let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
-    let help = unknown.and_then(|word| closest(word, KEYS)).map(|word| format!("did you mean `{word}`?"));
+    let said = error.message();
+    let (message, help) =
+        unknown_key(said).map_or_else(|| (said.to_owned(), None), |(message, help)| (message, Some(help)));
     Problem { file: FILE.into(), line, column, code: "CF002", message, help }
 }
 
@@ -218,5 +202,9 @@ mod tests {
         assert_eq!(problem.place(), "cityloom.toml:9:1");
         assert_eq!(problem.help.as_deref(), Some("did you mean `refresh_ms`?"));
         assert!(read(&GOOD.replace("Asia/Shanghai", "Beijing time")).unwrap_err().message.contains("IANA"));
+        assert_eq!(
+            read(&GOOD.replace("Asia/Shanghai", "Beijing time")).unwrap_err().place(),
+            "cityloom.toml:5:12"
+        );
     }
 }

@@ -39,7 +39,7 @@ impl fmt::Display for ContractError {
 pub fn parse(feed: &FeedName, yaml: &str) -> Result<Contract, Vec<ContractError>> {
     let document: Document = serde_saphyr::from_str(yaml).map_err(|error| {
         let (line, column) = error.location().map_or((0, 0), position);
-        vec![ContractError { line, column, message: first_line(&error.to_string()) }]
+        vec![ContractError { line, column, message: yaml_message(&error.to_string()) }]
     })?;
     let mut compiler = Compiler { errors: Vec::new() };
     let contract = compiler.contract(feed, &document);
@@ -53,8 +53,23 @@ fn position(location: Location) -> (u32, u32) {
     (u32::try_from(location.line()).unwrap_or(0), u32::try_from(location.column()).unwrap_or(0))
 }
 
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
+/// What the YAML reader says, without the place that is told beside it, and with the key that was probably meant.
+pub(crate) fn yaml_message(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let bare =
+        line.strip_prefix("error: line ").and_then(|rest| Some(rest.split_once(": ")?.1)).unwrap_or(line);
+    match unknown_key(bare) {
+        Some((message, help)) => format!("{message}; {help}"),
+        None => bare.to_owned(),
+    }
+}
+
+/// What serde says of an unknown key, in our words, and how to mend it.
+pub(crate) fn unknown_key(text: &str) -> Option<(String, String)> {
+    let (word, known) = text.strip_prefix("unknown field `")?.split_once("`, expected ")?;
+    let known = known.trim_start_matches("one of ").replace('`', "").replace(" or ", ", ");
+    let help = closest(word, known.split(", ")).map(|meant| format!("did you mean `{meant}`?"));
+    Some((format!("the key `{word}` is not known"), help.unwrap_or_else(|| format!("known here: {known}"))))
 }
 
 /// The known word that `word` was probably meant to be.

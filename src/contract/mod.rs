@@ -11,8 +11,8 @@ mod spec;
 mod time_format;
 
 pub use check::{Checked, Reject, check};
-pub(crate) use compile::closest;
 pub use compile::{ContractError, parse};
+pub(crate) use compile::{closest, unknown_key, yaml_message};
 pub use key::{KeySet, Uniqueness};
 
 use std::collections::HashSet;

@@ -22,6 +22,8 @@ use arrow::record_batch::RecordBatch;
 pub const MAX_ROW_BYTES: u64 = 1 << 20;
 /// Rows of a decoded batch.
 const BATCH_ROWS: usize = 16_384;
+/// Headers that an error names.
+const LISTED: usize = 20;
 /// Text of a decoded batch, in bytes.
 const BATCH_BYTES: usize = 16 << 20;
 
@@ -164,7 +166,7 @@ impl Request {
             None => Ok(resolved),
             Some(index) => Err(Error::ColumnMissing {
                 header: self.headers.get(index).cloned().unwrap_or_default(),
-                found: found.iter().take(100).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+                found: listed(found),
             }),
         }
     }
@@ -191,6 +193,16 @@ impl Request {
         RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
             .map_err(|error| Error::Unreadable { format: "Arrow", why: error.to_string() })
     }
+}
+
+/// Headers for people: the first few and how many more there are.
+fn listed(headers: &[String]) -> String {
+    let mut words: Vec<String> =
+        headers.iter().take(LISTED).map(|name| format!("`{}`", cut(name.as_bytes()))).collect();
+    if headers.len() > LISTED {
+        words.push(format!("{} more", headers.len() - LISTED));
+    }
+    words.join(", ")
 }
 
 /// Bytes in hexadecimal.

@@ -145,6 +145,8 @@ impl Engine {
                 Ok(ready) => {
                     planned.insert(query.name.to_string(), ready);
                 }
+                // What it reads is missing or broken: that has been told, and the rest follows from it.
+                Err(_) if query.queries.iter().any(|input| !planned.contains_key(input)) => {}
                 Err(found) => problems.extend(found),
             }
         }
@@ -291,9 +293,13 @@ fn shape(query: &Query, schema: &SchemaRef) -> Vec<Problem> {
         |message: String| Problem { line: 1, column: 1, ..Problem::of_file(&query.file, "CL032", message) };
     let need = |names: &[&str]| -> Vec<Problem> {
         let absent = names.iter().filter(|name| schema.column_with_name(name).is_none());
-        absent
-            .map(|name| wrong(format!("a {:?} query needs a column `{name}`", query.kind()).to_lowercase()))
-            .collect()
+        let kind = match query.kind() {
+            Kind::Layer => "a layer",
+            Kind::Alert => "an alert",
+            Kind::Kpi => "a kpi",
+            Kind::Table => "a table",
+        };
+        absent.map(|name| wrong(format!("{kind} needs a column `{name}`"))).collect()
     };
     let mut problems = match query.kind() {
         Kind::Layer => {

@@ -141,7 +141,7 @@ pub(super) fn parse(file: &str, name: &QueryName, sql: &str) -> Result<Header, P
     let raw: Raw = serde_saphyr::from_str(&yaml).map_err(|error| {
         let (line, column) =
             error.location().map_or((open as u64 + 1, 0), |spot| (spot.line(), spot.column() + 3));
-        let message = error.to_string().lines().next().unwrap_or_default().to_owned();
+        let message = crate::contract::yaml_message(&error.to_string());
         Problem { column, ..problem(line, message) }
     })?;
     let line_of = |key: &str| {

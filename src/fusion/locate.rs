@@ -34,22 +34,51 @@ fn single(file: &str, sql: &str, error: &DataFusionError, code: &'static str) ->
             .filter(|(line, _)| *line > 0)
             .or_else(|| search(sql, &text))
             .unwrap_or((0, 0));
-        let extra = diagnostic.notes.iter().chain([]).map(|note| note.message.clone());
-        let helps = diagnostic.helps.iter().map(|help| help.message.clone());
-        let help: Vec<String> = extra.chain(helps).map(|text| clean(&text)).collect();
-        let help = (!help.is_empty()).then(|| help.join("; "));
+        let notes = diagnostic.notes.iter().map(|note| clean(&note.message));
+        let helps = diagnostic.helps.iter().map(|help| clean(&help.message));
+        let help = help(&notes.chain(helps).collect::<Vec<_>>());
         return Problem {
             file: file.to_owned(),
             line,
             column,
             code,
-            message: clean(&diagnostic.message),
+            message: plain(&clean(&diagnostic.message)),
             help,
         };
     }
     let (line, column) =
         parser_position(&text).or_else(|| search(sql, &text)).unwrap_or_else(|| end_of(sql, &text));
-    Problem { file: file.to_owned(), line, column, code, message: text, help: None }
+    Problem { file: file.to_owned(), line, column, code, message: plain(&text), help: None }
+}
+
+/// The engine's commonest sentences in the words of the other checks.
+fn plain(message: &str) -> String {
+    let quoted = |before: &str, after: &str| message.strip_prefix(before)?.strip_suffix(after);
+    if let Some(name) = quoted("column '", "' not found") {
+        return format!("there is no column `{name}`");
+    }
+    if let Some(name) = quoted("table '", "' not found") {
+        return format!("there is no feed or query `{name}`");
+    }
+    if let Some(name) = quoted("Invalid function '", "'") {
+        return format!("there is no function `{name}`");
+    }
+    message.replace("found: EOF", "found: the end of the file")
+}
+
+/// Names that were probably meant, as one question; other notes as they are.
+fn help(notes: &[String]) -> Option<String> {
+    let name = |note: &str| {
+        let name =
+            note.strip_prefix("possible column ").or_else(|| note.strip_prefix("Possible function "))?;
+        Some(format!("`{}`", name.trim_matches('\'')))
+    };
+    let meant: Vec<String> = notes.iter().filter_map(|note| name(note)).collect();
+    let mut said: Vec<String> = notes.iter().filter(|note| name(note).is_none()).cloned().collect();
+    if !meant.is_empty() {
+        said.insert(0, format!("did you mean {}?", meant.join(" or ")));
+    }
+    (!said.is_empty()).then(|| said.join("; "))
 }
 
 /// sqlparser writes its place into its text.

@@ -13,6 +13,8 @@ mod query;
 mod query_set;
 mod result_table;
 mod session;
+#[cfg(test)]
+mod tests;
 pub mod udf;
 
 pub use audit::Audit;

@@ -9,7 +9,7 @@ use super::session::read_folder;
 use crate::contract::closest;
 use crate::model::{Problem, QueryName};
 
-/// The code of a query that cannot run because another cannot.
+/// The code of queries that read each other in a circle.
 pub(super) const WAITS: &str = "CL004";
 
 /// A file of the queries' folder.
@@ -92,13 +92,7 @@ impl QuerySet {
         }
         for query in by_name.values().filter(|query| !done.contains(query.name.as_str())) {
             if query.queries.iter().all(|input| by_name.contains_key(input)) {
-                let waits: Vec<&str> =
-                    query.queries.iter().filter(|q| !done.contains(*q)).map(String::as_str).collect();
-                let message = format!(
-                    "it waits for {}, which cannot run (a circle, or broken itself)",
-                    waits.join(", ")
-                );
-                problems.push(Problem::of_file(&query.file, WAITS, message));
+                problems.extend(circle(query, &by_name));
             }
         }
         (Self { ordered }, problems)
@@ -127,6 +121,29 @@ impl QuerySet {
         let inherited = query.queries.iter().flat_map(|input| self.feeds_of(input));
         query.feeds.iter().cloned().chain(inherited).collect()
     }
+}
+
+/// Tells a query that reads itself through others. One that only waits for such a query is not wrong itself.
+fn circle(query: &Query, queries: &BTreeMap<String, Arc<Query>>) -> Option<Problem> {
+    let home = query.name.as_str();
+    let mut ways: Vec<Vec<&str>> = vec![vec![home]];
+    let mut seen = BTreeSet::new();
+    while let Some(way) = ways.pop() {
+        let reads = way.last().and_then(|name| queries.get(*name)).map(|query| &query.queries);
+        for input in reads.into_iter().flatten() {
+            let longer: Vec<&str> = way.iter().copied().chain([input.as_str()]).collect();
+            if input == home {
+                let (line, column) = position(&query.sql, longer.get(1).copied().unwrap_or(home));
+                let message = format!("it reads itself in a circle: {}", longer.join(" reads "));
+                let help = Some("let one of them read what the other reads".to_owned());
+                return Some(Problem { file: query.file.clone(), line, column, code: WAITS, message, help });
+            }
+            if seen.insert(input.as_str()) {
+                ways.push(longer);
+            }
+        }
+    }
+    None
 }
 
 fn missing_inputs(query: &Query, queries: &BTreeMap<String, Arc<Query>>, tables: &[String]) -> Vec<Problem> {

@@ -55,7 +55,9 @@ impl Table {
                 Some(batch) => merged.write(batch).await?,
                 None => {
                     let mut batches = self.read_file(&file.path, None).await?;
-                    while let Some(batch) = batches.try_next().await.map_err(|source| self.file_failed(source))? {
+                    while let Some(batch) =
+                        batches.try_next().await.map_err(|source| self.file_failed(source))?
+                    {
                         merged.write(&batch).await?;
                     }
                 }
@@ -83,7 +85,10 @@ impl Table {
         });
         let mut actions: Vec<Action> = removes.collect();
         actions.push(Action::Add(deltalake_core::kernel::Add { data_change: false, ..add(merged, now.0) }));
-        let operation = DeltaOperation::Optimize { predicate: None, target_size: i64::try_from(MOST_ROWS).unwrap_or(i64::MAX) };
+        let operation = DeltaOperation::Optimize {
+            predicate: None,
+            target_size: i64::try_from(MOST_ROWS).unwrap_or(i64::MAX),
+        };
         let data = CommitData::new(actions, operation, std::collections::HashMap::new(), Vec::new());
         self.replace(run, data).await
     }
@@ -95,14 +100,19 @@ impl Table {
     /// Where the folder cannot be listed.
     pub async fn sweep(&self, now: Micros) -> Result<usize, Error> {
         let state = self.state();
-        let live: std::collections::HashSet<&str> = state.files.iter().map(|file| file.path.as_str()).collect();
+        let live: std::collections::HashSet<&str> =
+            state.files.iter().map(|file| file.path.as_str()).collect();
         let store = self.store();
         let mut swept = 0;
         let mut listed = store.list(None);
         while let Some(meta) = listed.try_next().await.map_err(|source| self.failed(source.into()))? {
             let path = meta.location.as_ref();
             let age_s = now.seconds() - meta.last_modified.timestamp();
-            if path.ends_with(".parquet") && !path.contains("_delta_log") && !live.contains(path) && age_s > GRACE_S {
+            if path.ends_with(".parquet")
+                && !path.contains("_delta_log")
+                && !live.contains(path)
+                && age_s > GRACE_S
+            {
                 store.delete(&meta.location).await.map_err(|source| self.failed(source.into()))?;
                 swept += 1;
             }
@@ -152,7 +162,13 @@ mod tests {
         file.write(&RecordBatch::try_new(schema(), vec![Arc::new(cells)]).unwrap()).await.unwrap();
         let files = vec![file.finish().await.unwrap()];
         let sha256 = format!("{submission}");
-        let commit = Commit { files, sha256, submission: format!("s{submission}"), landed_at: at.0, ..Commit::default() };
+        let commit = Commit {
+            files,
+            sha256,
+            submission: format!("s{submission}"),
+            landed_at: at.0,
+            ..Commit::default()
+        };
         table.commit(&commit).await.unwrap().unwrap();
     }
 

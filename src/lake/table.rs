@@ -114,9 +114,7 @@ impl Table {
     /// Removes files that were written for a commit that will not come.
     pub async fn discard(&self, files: &[Written]) {
         for file in files {
-            if let Err(error) =
-                self.store().delete(&file.path.as_str().into()).await
-            {
+            if let Err(error) = self.store().delete(&file.path.as_str().into()).await {
                 tracing::warn!(table.name = %self.name, file.path = file.path, %error, "orphan file left behind");
             }
         }

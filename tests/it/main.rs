@@ -7,12 +7,18 @@
     reason = "a test stops where something is not as it must be"
 )]
 
+mod bad_files;
+mod binary;
+mod chicago;
+mod contracts;
+mod crash;
 mod demo;
 mod h3;
 mod h3_vectors;
 #[path = "loop.rs"]
 mod order_loop;
 mod reload;
+mod samples;
 mod serve;
 mod server;
 mod stream;

@@ -1,0 +1,4 @@
+-- ---
+-- table: first
+-- ---
+SELECT cell FROM second

@@ -1,0 +1,4 @@
+-- ---
+-- table: second
+-- ---
+SELECT cell FROM first

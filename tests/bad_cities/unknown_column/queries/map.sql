@@ -1,0 +1,6 @@
+-- ---
+-- layer: map
+-- key: cell
+-- resolution: 8
+-- ---
+SELECT cell, speed_kmh FROM traffic

@@ -1,0 +1,8 @@
+-- ---
+-- layer: traffic
+-- key: cell
+-- resolution: 8
+-- ---
+SELECT h3_cell_to_parent(_cell, 8) AS cell, avg(speed_kmh) AS speed_kmh
+FROM traffic.speed
+GROUP BY 1
