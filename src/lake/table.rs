@@ -201,9 +201,11 @@ impl Table {
     /// Where the file cannot be opened.
     pub async fn read_file(&self, path: &str, columns: Option<&[&str]>) -> Result<ParquetBatches, Error> {
         let store = self.store();
-        let meta = store.head(&path.into()).await.map_err(|source| self.failed(source.into()))?;
+        let place = object_store::path::Path::from(path);
+        let meta = store.head(&place).await.map_err(|source| self.failed(source.into()))?;
+        // The head's own location counts from the disk's root, the store's from the table's folder.
         #[expect(deprecated, reason = "its successor is an example to copy, not yet a type to use")]
-        let reader = ParquetObjectReader::new(store, meta.location).with_file_size(meta.size);
+        let reader = ParquetObjectReader::new(store, place).with_file_size(meta.size);
         let builder =
             ParquetRecordBatchStreamBuilder::new(reader).await.map_err(|source| self.file_failed(source))?;
         let mask = match columns {

@@ -61,7 +61,7 @@ async fn a_broken_query_says_where_and_the_old_one_goes_on() {
     let cases = [
         ("queries/map.sql", MAP, &broken_map, line(&broken_map, "t.sped_kmh")),
         ("queries/map.sql", MAP, &unread_map, line(&unread_map, "trafic")),
-        ("queries/traffic.sql", TRAFFIC, &typo, line(&typo, "BYE")),
+        ("queries/traffic.sql", TRAFFIC, &typo, line(&typo, "GROUP BYE")),
     ];
     let mut vehicles = 1;
     for (file, sound, broken, place) in cases {
