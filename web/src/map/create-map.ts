@@ -72,12 +72,13 @@ export function createMap(container: HTMLElement, testing: boolean, events: MapE
   }
 
   function fitCity(bounds?: Bounds): void {
+    const first = city === null;
     city = bounds ?? city;
     if (city === null) return;
     const [west, south, east, north] = city;
     map.fitBounds([west, south, east, north], {
       padding: 32,
-      duration: calm ? 0 : 900,
+      duration: calm || first ? 0 : 900,
     });
   }
 

@@ -47,7 +47,7 @@ function alertPin(c: CanvasRenderingContext2D, severity: Severity): void {
 /** The ground of the number of pins that stand in one place. */
 function countBadge(c: CanvasRenderingContext2D): void {
   c.beginPath();
-  c.arc(SIZE / 2, SIZE / 2, SIZE * 0.24, 0, 2 * Math.PI);
+  c.arc(SIZE / 2, SIZE / 2, SIZE * 0.3, 0, 2 * Math.PI);
   c.lineWidth = 5;
   c.strokeStyle = GROUND;
   c.stroke();

@@ -28,7 +28,7 @@ const PIN_IMAGE = [
 ] as unknown as ExpressionSpecification;
 
 /** Sizes of what is written on the map, in rem: a wall's text follows its height. */
-const TEXT_REMS = { 'county-names': 1.08, 'town-names': 0.85, 'pin-counts': 0.82 } as const;
+const TEXT_REMS = { 'county-names': 1.08, 'town-names': 0.85, 'pin-counts': 0.875 } as const;
 
 export function textSizes(remPx: number): readonly (readonly [layer: string, px: number])[] {
   return Object.entries(TEXT_REMS).map(([layer, rems]) => [layer, rems * remPx]);
@@ -124,10 +124,10 @@ export function baseStyle(): StyleSpecification {
         filter: ['has', 'point_count'],
         layout: {
           'icon-image': 'pin-count',
-          'icon-offset': [-15, -13],
+          'icon-offset': [-16, -13],
           'text-field': ['get', 'point_count_abbreviated'],
           'text-font': FONTS,
-          'text-offset': [-1.14, -0.99],
+          'text-offset': [-1.14, -0.93],
           ...ALWAYS,
           'text-allow-overlap': true,
         },

@@ -26,7 +26,7 @@ export function AlertFeed({ go }: { readonly go: Go }) {
       {rows.length === 0 ? (
         <Empty words={held === null ? WORDS.loading : WORDS.noAlerts} waiting={held === null} />
       ) : (
-        <LongList total={rows.length} live>
+        <LongList total={open} live>
           {sortedAlerts(rows)
             .slice(0, SHOWN)
             .map((alert) => (

@@ -5,7 +5,7 @@ import { WORDS } from '../words/strings';
 import { Say } from './say';
 
 type Props = {
-  /** Rows that exist; those given as children may be fewer. */
+  /** Rows that matter: those of the children that are done, at the end, need not be announced. */
   readonly total: number;
   readonly live?: boolean;
   readonly children: ComponentChildren;

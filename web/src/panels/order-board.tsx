@@ -21,7 +21,7 @@ export function OrderBoard({ go }: { readonly go: Go }) {
       {rows.length === 0 ? (
         <Empty words={held === null ? WORDS.loading : WORDS.noOrders} waiting={held === null} />
       ) : (
-        <LongList total={rows.length}>
+        <LongList total={rows.filter(isActive).length}>
           {sortedOrders(rows)
             .slice(0, SHOWN)
             .map((order) => (
