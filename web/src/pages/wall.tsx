@@ -41,12 +41,14 @@ import { offerTestHook } from './test-hook';
 const STATE_CHANNELS = ['sys', 'kpis', 'feeds', 'alerts', 'orders'];
 const query = new URLSearchParams(location.search);
 const testing = query.has('test');
+const ASK_AGAIN_MS = 4000;
 
 let link: Link | null = null;
 let map: CityMap | null = null;
 /** Nobody has touched a page that was just opened. */
 let touchedMs = 0;
 let sceneSinceMs = Date.now();
+let askedMs = Date.now();
 let visitEndsMs: number | null = null;
 const visited = new Set<string>();
 /** Who wants no motion gets none; a test looks at a map that stands still unless it asks for visits. */
@@ -151,8 +153,19 @@ function visiting(): boolean {
   return false;
 }
 
+/** A server that has just started may refuse a layer that it has a moment later: asked for again until it answers. */
+function askAgain(): void {
+  const ch = layerChannel(layerName.value);
+  const waiting = wall.value.link.phase === 'live' && wall.value.layers[ch]?.awaiting === true;
+  if (!waiting) askedMs = nowMs.value;
+  if (nowMs.value - askedMs < ASK_AGAIN_MS) return;
+  askedMs = nowMs.value;
+  link?.subscribe(ch);
+}
+
 function everyHalfSecond(): void {
   nowMs.value = Date.now();
+  askAgain();
   if (visiting()) return;
   if (!isDue({ paused: paused.value, touchedMs, sinceMs: sceneSinceMs }, nowMs.value)) return;
   const next = nextScene(
