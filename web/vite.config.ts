@@ -2,6 +2,8 @@
 import { defineConfig } from 'vite';
 
 const server = process.env['CITYLOOM_URL'] ?? 'http://127.0.0.1:8080';
+/** The server answers its own origin alone, so what passes through says that it comes from there. */
+const proxy = { '/api': { target: server, ws: true, changeOrigin: true, headers: { origin: server } } };
 
 export default defineConfig({
   build: {
@@ -10,5 +12,6 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 1600,
   },
-  server: { proxy: { '/api': { target: server, ws: true } } },
+  server: { proxy },
+  preview: { proxy },
 });

@@ -5,7 +5,7 @@
 -- resolution: 8
 -- refresh: live
 -- columns:
---   risk: { title: { en: Risk, zh: 风险指数 }, unit: "1", range: [0, 60], scale: 0.01 }
+--   risk: { title: { en: Risk, zh: 风险指数 }, unit: "1", range: [0, 30], scale: 0.01 }
 --   level: { title: { en: Level, zh: 风险等级 }, unit: "1", range: [1, 4] }
 --   speed_kmh: { title: { en: Mean speed, zh: 平均车速 }, unit: km/h, range: [0, 120], scale: 0.01 }
 --   incidents: { title: { en: Incidents, zh: 警情 }, unit: "1", range: [0, 50] }

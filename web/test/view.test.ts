@@ -2,13 +2,16 @@
 import { cellToBoundary, gridDisk, latLngToCell } from 'h3-js';
 import { describe, expect, it } from 'vitest';
 import { areaAt, boundsOf, labelPoint, readAreas } from '../src/layers/areas';
-import { CORNERS, cellCorners, cellIndexes } from '../src/layers/cell-geometry';
+import { CORNER_FLOATS, CORNERS, cellCorners, cellIndexes } from '../src/layers/cell-geometry';
 import { originMatrix } from '../src/layers/gl';
+import { hotFrom } from '../src/layers/hot';
 import { cellCentre, project } from '../src/layers/mercator';
+import { pinsOf } from '../src/layers/pins';
 import { createAreaIndex, rankAreas } from '../src/layers/ranking';
-import { isDue, nextScene } from '../src/pages/rotation';
+import { isDue, nextScene, worthVisit } from '../src/pages/rotation';
+import type { Alert, AlertId, Order, OrderId, Severity } from '../src/protocol/frames';
 import { appendCells, emptyTable, initialState, type Picture } from '../src/state/model';
-import { freshness, rangeOf } from '../src/state/select';
+import { freshness, rangeOf, sortedAlerts } from '../src/state/select';
 import { cividis, rampTexels } from '../src/theme/ramps';
 import { retryDelayMs } from '../src/transport/backoff';
 import { formatAge, formatMeasure, formatTimer, formatValue } from '../src/words/format';
@@ -45,8 +48,8 @@ describe('cells', () => {
       const ring = cellToBoundary(cell.toString(16), true).map(([lng, lat]) => project(lng, lat));
       const reach = Math.max(...ring.map(([a, b]) => Math.hypot(a - x, b - y)));
       for (let j = 0; j < CORNERS; j++) {
-        const dx = (corners[(i * CORNERS + j) * 2] ?? 0) + origin[0] - x;
-        const dy = (corners[(i * CORNERS + j) * 2 + 1] ?? 0) + origin[1] - y;
+        const dx = (corners[(i * CORNERS + j) * CORNER_FLOATS] ?? 0) + origin[0] - x;
+        const dy = (corners[(i * CORNERS + j) * CORNER_FLOATS + 1] ?? 0) + origin[1] - y;
         expect(Math.hypot(dx, dy)).toBeLessThan(reach);
         expect(Math.hypot(dx, dy)).toBeGreaterThan(reach * 0.7);
       }
@@ -95,7 +98,23 @@ describe('colours and figures', () => {
     const light = ([r, g, b]: readonly number[]) => 0.2126 * (r ?? 0) + 0.7152 * (g ?? 0) + 0.0722 * (b ?? 0);
     const steps = Array.from({ length: 256 }, (_, i) => light(cividis(i / 255)));
     steps.forEach((step, i) => void (i > 0 && expect(step).toBeGreaterThanOrEqual((steps[i - 1] ?? 0) - 0.3)));
-    expect([...rampTexels(1).slice(0, 4)]).toEqual([0, 34, 78, 255]);
+    const opacity = Array.from({ length: 256 }, (_, i) => rampTexels()[i * 4 + 3] ?? 0);
+    opacity.forEach((step, i) => void (i > 0 && expect(step).toBeGreaterThanOrEqual(opacity[i - 1] ?? 0)));
+    expect([...rampTexels().slice(0, 3)]).toEqual([0, 34, 78]);
+  });
+
+  it('few cells are hot, none of a calm field, and never more than the share', () => {
+    const hotIn = (values: Float32Array) => values.filter((value) => value / 30 >= hotFrom(values, [0, 30])).length;
+    expect([2, 15, 30].map((value) => hotIn(new Float32Array(100).fill(value)))).toEqual([0, 0, 0]);
+    const one = new Float32Array(100).fill(4);
+    one[7] = 28;
+    expect(hotFrom(one, [0, 30])).toBeLessThanOrEqual(28 / 30);
+    expect(hotFrom(one, [0, 30])).toBeGreaterThanOrEqual(0.5);
+    const even = Float32Array.from({ length: 1000 }, (_, i) => i / 10);
+    const hot = hotFrom(even, [0, 100]);
+    const share = even.filter((value) => value / 100 >= hot).length;
+    expect(share).toBeGreaterThan(0);
+    expect(share).toBeLessThanOrEqual(20);
   });
 
   it('figures follow their format', () => {
@@ -148,5 +167,43 @@ describe('waiting', () => {
       isDue({ ...calm, paused: true }, 60_000),
       isDue({ ...calm, touchedMs: 9000 }, 31_000),
     ]).toEqual([true, false, false, false]);
+  });
+});
+
+describe('alerts on the map', () => {
+  const alert = (id: string, severity: Severity, raisedMs: number, more: Partial<Alert> = {}) =>
+    ({ id: id as AlertId, severity, raisedMs, updatedMs: raisedMs, open: true, lng: 120.9, lat: 32, ...more }) as Alert;
+  const order = (id: string, of: string | null, state: Order['state']) =>
+    ({ id: id as OrderId, alert: of, severity: 'Severe', state, lng: 120.9, lat: 32 }) as Order;
+
+  it('an alert and its order are one pin with a flag; an order left alone keeps its own', () => {
+    const alerts = [alert('a', 'Extreme', 1), alert('b', 'Minor', 2), alert('c', 'Severe', 3, { open: false })];
+    const orders = [order('x', 'a', 'dispatched'), order('y', 'c', 'accepted'), order('z', 'b', 'closed')];
+    const seen = pinsOf(alerts, orders).features.map(({ properties }) => properties);
+    expect(seen).toEqual([
+      { id: 'b', rank: 4, flag: 0 },
+      { id: 'y', rank: 2, flag: 1 },
+      { id: 'a', rank: 1, flag: 2 },
+    ]);
+  });
+
+  it('the gravest stand on top, the newest of them first', () => {
+    const rows = [alert('a', 'Minor', 9), alert('b', 'Extreme', 1), alert('c', 'Extreme', 5)];
+    expect(sortedAlerts(rows).map(({ id }) => id)).toEqual(['c', 'b', 'a']);
+  });
+
+  it('only a new, open, unvisited Extreme alert with a place is worth a visit', () => {
+    const now = 1_000_000;
+    const rows = [
+      alert('old', 'Extreme', now - 61_000),
+      alert('mild', 'Severe', now),
+      alert('done', 'Extreme', now, { open: false }),
+      alert('nowhere', 'Extreme', now, { lng: null }),
+      alert('new', 'Extreme', now - 5000),
+      alert('newest', 'Extreme', now - 1000),
+    ];
+    expect(worthVisit(rows, new Set(), now)?.id).toBe('newest');
+    expect(worthVisit(rows, new Set(['newest']), now)?.id).toBe('new');
+    expect(worthVisit(rows, new Set(['newest', 'new']), now)).toBeNull();
   });
 });

@@ -7,9 +7,12 @@ export const INDEXES = 12;
 /** The share of a cell that is filled: the rest is the ground between cells, which keeps borders and labels readable. */
 const FILL = 0.94;
 
-/** x,y of `CORNERS` corners for each cell. A pentagon repeats its last corner; a cell with more keeps every first of them. */
+/** Floats a corner: where it is, and the way to it from the cell's middle, along which a hot cell swells. */
+export const CORNER_FLOATS = 4;
+
+/** `CORNERS` corners for each cell. A pentagon repeats its last corner; a cell with more keeps every first of them. */
 export function cellCorners(cells: BigUint64Array, origin: Xy): Float32Array<ArrayBuffer> {
-  const corners = new Float32Array(cells.length * CORNERS * 2);
+  const corners = new Float32Array(cells.length * CORNERS * CORNER_FLOATS);
   cells.forEach((cell, i) => {
     const ring = cellRing(cell)
       .slice(0, -1)
@@ -19,8 +22,8 @@ export function cellCorners(cells: BigUint64Array, origin: Xy): Float32Array<Arr
     ] as const);
     for (let j = 0; j < CORNERS; j++) {
       const [x, y] = ring[Math.min(j, ring.length - 1)] ?? middle;
-      corners[(i * CORNERS + j) * 2] = middle[0] + (x - middle[0]) * FILL - origin[0];
-      corners[(i * CORNERS + j) * 2 + 1] = middle[1] + (y - middle[1]) * FILL - origin[1];
+      const [dx, dy] = [(x - middle[0]) * FILL, (y - middle[1]) * FILL];
+      corners.set([middle[0] + dx - origin[0], middle[1] + dy - origin[1], dx, dy], (i * CORNERS + j) * CORNER_FLOATS);
     }
   });
   return corners;

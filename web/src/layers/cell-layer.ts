@@ -2,20 +2,27 @@
 import type { CustomLayerInterface, CustomRenderMethodInput } from 'maplibre-gl';
 import type { Picture } from '../state/model';
 import { RAMP_STEPS, rampTexels } from '../theme/ramps';
-import { CORNERS, cellCorners, cellIndexes, INDEXES } from './cell-geometry';
+import { CORNER_FLOATS, CORNERS, cellCorners, cellIndexes, INDEXES } from './cell-geometry';
 import { linkProgram, originMatrix, texture } from './gl';
+import { hotFrom } from './hot';
 import { cellCentre, project, type Xy } from './mercator';
 
 const ROW = 1024;
 const CHUNK = 4 * ROW;
 /** Stands for null in the texture: NaN is not dependable in shaders. */
 const NO_VALUE = -3e38;
-export const CELL_OPACITY = 0.86;
+/** A hot cell is at least this share of the map's height in radius, its glow this many times more. */
+const HOT_RADIUS = 1 / 240;
+const GLOW = 2.2;
+const GLOW_OPACITY = 0.34;
 
 const VERTEX = `#version 300 es
-in vec2 corner;
+in vec4 corner;
 uniform mat4 matrix;
 uniform vec2 span;
+uniform float swell;
+uniform float from;
+uniform float opacity;
 uniform highp sampler2D cellValues;
 uniform sampler2D ramp;
 flat out vec4 colour;
@@ -24,8 +31,9 @@ void main() {
   float value = texelFetch(cellValues, ivec2(cell % ${ROW}, cell / ${ROW}), 0).r;
   float t = clamp((value - span.x) / (span.y - span.x), 0.0, 1.0);
   colour = texelFetch(ramp, ivec2(int(t * ${RAMP_STEPS - 1}.0 + 0.5), 0), 0);
-  colour.rgb *= colour.a;
-  gl_Position = value < -1e38 ? vec4(2.0, 2.0, 2.0, 1.0) : matrix * vec4(corner, 0.0, 1.0);
+  colour = vec4(colour.rgb * colour.a, colour.a) * opacity;
+  bool absent = value < -1e38 || t < from;
+  gl_Position = absent ? vec4(2.0, 2.0, 2.0, 1.0) : matrix * vec4(corner.xy + corner.zw * swell, 0.0, 1.0);
 }`;
 
 const FRAGMENT = `#version 300 es
@@ -40,6 +48,8 @@ type Shown = {
   readonly range: readonly [number, number];
 };
 
+const UNIFORMS = ['matrix', 'span', 'cellValues', 'ramp', 'swell', 'from', 'opacity'] as const;
+
 type Card = {
   readonly program: WebGLProgram;
   readonly vao: WebGLVertexArrayObject;
@@ -47,7 +57,7 @@ type Card = {
   readonly indexes: WebGLBuffer;
   readonly values: WebGLTexture;
   readonly ramp: WebGLTexture;
-  readonly uniform: Readonly<Record<'matrix' | 'span' | 'cellValues' | 'ramp', WebGLUniformLocation | null>>;
+  readonly uniform: Readonly<Record<(typeof UNIFORMS)[number], WebGLUniformLocation | null>>;
 };
 
 /** The layer and its one lever. `show(null)` draws nothing. */
@@ -65,13 +75,16 @@ export function createCellLayer(id: string): CellLayer {
   let written = 0;
   let capacity = 0;
   let staging = new Float32Array(0);
+  /** Of the cells, in the map's own measure. */
+  let radius = 0;
+  let hot = 2;
 
   function grow(gl: WebGL2RenderingContext, c: Card, needed: number): void {
     capacity = Math.ceil((needed * 1.25) / CHUNK) * CHUNK;
     written = 0;
     staging = new Float32Array(capacity);
     gl.bindBuffer(gl.ARRAY_BUFFER, c.vertices);
-    gl.bufferData(gl.ARRAY_BUFFER, capacity * CORNERS * 2 * 4, gl.STATIC_DRAW);
+    gl.bufferData(gl.ARRAY_BUFFER, capacity * CORNERS * CORNER_FLOATS * 4, gl.STATIC_DRAW);
     gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, cellIndexes(0, capacity), gl.STATIC_DRAW);
     gl.bindTexture(gl.TEXTURE_2D, c.values);
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.R32F, ROW, capacity / ROW, 0, gl.RED, gl.FLOAT, staging);
@@ -88,21 +101,20 @@ export function createCellLayer(id: string): CellLayer {
     if (table.length > capacity) grow(gl, c, table.length);
     if (written >= table.length) return;
     gl.bindBuffer(gl.ARRAY_BUFFER, c.vertices);
-    gl.bufferSubData(
-      gl.ARRAY_BUFFER,
-      written * CORNERS * 2 * 4,
-      cellCorners(table.ids.subarray(written, table.length), origin),
-    );
+    const corners = cellCorners(table.ids.subarray(written, table.length), origin);
+    radius = Math.hypot(corners[2] ?? 0, corners[3] ?? 0);
+    gl.bufferSubData(gl.ARRAY_BUFFER, written * CORNERS * CORNER_FLOATS * 4, corners);
     written = table.length;
   }
 
-  function writeValues(gl: WebGL2RenderingContext, { picture, column }: Shown): void {
+  function writeValues(gl: WebGL2RenderingContext, { picture, column, range }: Shown): void {
     const values = picture.columns[column];
     if (values === undefined || picture.table.length === 0) return;
     for (let i = 0; i < values.length; i++) {
       const value = values[i] ?? Number.NaN;
       staging[i] = Number.isNaN(value) ? NO_VALUE : value;
     }
+    hot = hotFrom(values, range);
     const rows = Math.ceil(picture.table.length / ROW);
     gl.pixelStorei(gl.UNPACK_FLIP_Y_WEBGL, false);
     gl.pixelStorei(gl.UNPACK_PREMULTIPLY_ALPHA_WEBGL, false);
@@ -129,8 +141,20 @@ export function createCellLayer(id: string): CellLayer {
     gl.uniformMatrix4fv(card.uniform.matrix, false, originMatrix(args.defaultProjectionData.mainMatrix, origin));
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
-    gl.drawElements(gl.TRIANGLES, written * INDEXES, gl.UNSIGNED_INT, 0);
+    const pixels = (radius * Math.abs(args.defaultProjectionData.mainMatrix[0] ?? 0) * gl.drawingBufferWidth) / 2;
+    const core = Math.max(1, (HOT_RADIUS * gl.drawingBufferHeight) / Math.max(pixels, 1e-3));
+    pass(gl, card, { from: hot, swell: core * GLOW - 1, opacity: GLOW_OPACITY });
+    pass(gl, card, { from: 0, swell: 0, opacity: 1 });
+    pass(gl, card, { from: hot, swell: core - 1, opacity: 1 });
     gl.bindVertexArray(null);
+  }
+
+  function pass(gl: WebGL2RenderingContext, c: Card, how: { from: number; swell: number; opacity: number }): void {
+    if (how.from > 1) return;
+    gl.uniform1f(c.uniform.from, how.from);
+    gl.uniform1f(c.uniform.swell, how.swell);
+    gl.uniform1f(c.uniform.opacity, how.opacity);
+    gl.drawElements(gl.TRIANGLES, written * INDEXES, gl.UNSIGNED_INT, 0);
   }
 
   const layer: CustomLayerInterface = {
@@ -166,12 +190,13 @@ function createCard(gl: WebGL2RenderingContext): Card {
   gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, indexes);
   const corner = gl.getAttribLocation(program, 'corner');
   gl.enableVertexAttribArray(corner);
-  gl.vertexAttribPointer(corner, 2, gl.FLOAT, false, 0, 0);
+  gl.vertexAttribPointer(corner, CORNER_FLOATS, gl.FLOAT, false, 0, 0);
   gl.bindVertexArray(null);
   const values = texture(gl);
   const ramp = texture(gl);
-  gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, RAMP_STEPS, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, rampTexels(CELL_OPACITY));
-  const at = (name: string): WebGLUniformLocation | null => gl.getUniformLocation(program, name);
-  const uniform = { matrix: at('matrix'), span: at('span'), cellValues: at('cellValues'), ramp: at('ramp') };
+  gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, RAMP_STEPS, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, rampTexels());
+  const uniform = Object.fromEntries(
+    UNIFORMS.map((name) => [name, gl.getUniformLocation(program, name)]),
+  ) as Card['uniform'];
   return { program, vao, vertices, indexes, values, ramp, uniform };
 }

@@ -1,35 +1,35 @@
-/** Alerts and orders as points of the map: open ones only, at most the bounded lists' length. Pure. */
+/** Alerts and orders as points of the map: one for each open case, with a flag where somebody was sent. Pure. */
 import type { Feature, FeatureCollection, Point } from 'geojson';
 import type { Alert, Order } from '../protocol/frames';
 import { SEVERITY_MARKS } from '../theme/ramps';
 
 export type PinProperties = {
-  readonly image: string;
-  readonly rank: number;
-  readonly kind: 'alert' | 'order';
   readonly id: string;
+  /** 1 is the worst: of many in one place it is the one drawn. */
+  readonly rank: number;
+  /** 0 nobody was sent, 1 the order is accepted, 2 it still waits: of many the most pressing counts. */
+  readonly flag: 0 | 1 | 2;
 };
 export type Pins = FeatureCollection<Point, PinProperties>;
 
-function pin(lng: number, lat: number, properties: PinProperties): Feature<Point, PinProperties> {
-  return { type: 'Feature', properties, geometry: { type: 'Point', coordinates: [lng, lat] } };
+function pin({ id, severity, lng, lat }: Alert | Order, flag: 0 | 1 | 2): Feature<Point, PinProperties>[] {
+  if (lng === null || lat === null) return [];
+  const properties = { id, rank: SEVERITY_MARKS[severity].rank, flag };
+  return [{ type: 'Feature', properties, geometry: { type: 'Point', coordinates: [lng, lat] } }];
 }
 
-/** Mild ones first, so that the worst is drawn on top. */
+function flagOf(order: Order | undefined): 0 | 1 | 2 {
+  return order?.state === 'dispatched' ? 2 : order?.state === 'accepted' ? 1 : 0;
+}
+
+/** Mild ones first, so that the worst is drawn on top. An order is a pin of its own only where its alert has none. */
 export function pinsOf(alerts: readonly Alert[], orders: readonly Order[]): Pins {
+  const open = alerts.filter((alert) => alert.open && alert.lng !== null && alert.lat !== null);
+  const byAlert = new Map(orders.filter((order) => flagOf(order) > 0).map((order) => [order.alert, order]));
+  const shown = new Set<string | null>(open.map(({ id }) => id));
   const features = [
-    ...alerts.flatMap(({ id, open, severity, lng, lat }) => {
-      const rank = SEVERITY_MARKS[severity].rank;
-      return open && lng !== null && lat !== null
-        ? [pin(lng, lat, { image: `alert-${severity}`, rank, kind: 'alert', id })]
-        : [];
-    }),
-    ...orders.flatMap(({ id, state, severity, lng, lat }) => {
-      const rank = SEVERITY_MARKS[severity].rank;
-      return (state === 'dispatched' || state === 'accepted') && lng !== null && lat !== null
-        ? [pin(lng, lat, { image: `order-${state}`, rank, kind: 'order', id })]
-        : [];
-    }),
+    ...open.flatMap((alert) => pin(alert, flagOf(byAlert.get(alert.id)))),
+    ...orders.flatMap((order) => (flagOf(order) > 0 && !shown.has(order.alert) ? pin(order, flagOf(order)) : [])),
   ];
   return {
     type: 'FeatureCollection',

@@ -46,7 +46,8 @@ export function createMap(container: HTMLElement, testing: boolean, events: MapE
     attributionControl: false,
     dragRotate: false,
     pitchWithRotate: false,
-    fadeDuration: testing ? 0 : 200,
+    // With fading, names are placed over many frames and begun anew when a source moves: on a slow wall they never end.
+    fadeDuration: 0,
     canvasContextAttributes: { preserveDrawingBuffer: testing, antialias: true },
   });
   map.touchZoomRotate.disableRotation();
@@ -67,16 +68,17 @@ export function createMap(container: HTMLElement, testing: boolean, events: MapE
   function fitText(): void {
     const remPx = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
     for (const [layer, px] of textSizes(remPx)) map.setLayoutProperty(layer, 'text-size', px);
-    map.setLayoutProperty('pins', 'icon-size', remPx / 16);
+    for (const layer of ['flags', 'pins', 'pin-counts']) map.setLayoutProperty(layer, 'icon-size', remPx / 16);
   }
 
   function fitCity(bounds?: Bounds): void {
+    const first = city === null;
     city = bounds ?? city;
     if (city === null) return;
     const [west, south, east, north] = city;
     map.fitBounds([west, south, east, north], {
-      padding: { top: 76, bottom: 32, left: 32, right: 32 },
-      duration: calm ? 0 : 900,
+      padding: 32,
+      duration: calm || first ? 0 : 900,
     });
   }
 

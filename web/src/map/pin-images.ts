@@ -9,6 +9,7 @@ const GROUND = '#07101f';
 export function addPinImages(map: MapLibre): void {
   for (const severity of Object.keys(SEVERITY_MARKS) as Severity[])
     add(map, `alert-${severity}`, (c) => alertPin(c, severity));
+  add(map, 'pin-count', countBadge);
   add(map, 'order-dispatched', (c) => orderPin(c, '#5fd0ff', false));
   add(map, 'order-accepted', (c) => orderPin(c, '#5fd0ff', true));
 }
@@ -41,6 +42,17 @@ function alertPin(c: CanvasRenderingContext2D, severity: Severity): void {
   c.textAlign = 'center';
   c.textBaseline = 'middle';
   c.fillText(mark.numeral, SIZE / 2, SIZE * (mark.sides === 3 ? 0.6 : 0.52));
+}
+
+/** The ground of the number of pins that stand in one place. */
+function countBadge(c: CanvasRenderingContext2D): void {
+  c.beginPath();
+  c.arc(SIZE / 2, SIZE / 2, SIZE * 0.3, 0, 2 * Math.PI);
+  c.lineWidth = 5;
+  c.strokeStyle = GROUND;
+  c.stroke();
+  c.fillStyle = '#ffffff';
+  c.fill();
 }
 
 /** An outlined flag is dispatched, a filled one accepted. Its foot stands on the place. */

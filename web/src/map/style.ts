@@ -1,7 +1,8 @@
 /** The base map without any tile or glyph file: ground, graticule, areas, labels, pins. Names are drawn from the machine's fonts. */
 import type { FeatureCollection, LineString, Point } from 'geojson';
-import type { ExpressionSpecification, StyleSpecification } from 'maplibre-gl';
+import type { ExpressionSpecification, StyleSpecification, SymbolLayerSpecification } from 'maplibre-gl';
 import { type Areas, type Bounds, labelPoint } from '../layers/areas';
+import { SEVERITY_MARKS } from '../theme/ramps';
 import type { LanguageMode } from '../words/strings';
 
 const FONTS = ['WenQuanYi Micro Hei', 'Noto Sans CJK SC', 'sans-serif'];
@@ -11,8 +12,23 @@ const TOWNS_FROM_ZOOM = 9.6;
 /** The layer before which the cells are drawn: borders and names lie over them. */
 export const ABOVE_CELLS = 'towns';
 
+/** Pins are placed first and never left out; a name steps aside for them. */
+const ALWAYS = { 'icon-allow-overlap': true } as const;
+const BESIDE_PINS = {
+  'text-variable-anchor': ['center', 'bottom', 'top', 'left', 'right'],
+  'text-radial-offset': 1.3,
+} as const satisfies Pick<SymbolLayerSpecification['layout'] & object, 'text-variable-anchor' | 'text-radial-offset'>;
+
+/** The picture of a pin by the rank of the worst that stands there. */
+const PIN_IMAGE = [
+  'match',
+  ['get', 'rank'],
+  ...Object.entries(SEVERITY_MARKS).flatMap(([severity, { rank }]) => [rank, `alert-${severity}`]),
+  'alert-Unknown',
+] as unknown as ExpressionSpecification;
+
 /** Sizes of what is written on the map, in rem: a wall's text follows its height. */
-const TEXT_REMS = { 'county-names': 1.08, 'town-names': 0.85 } as const;
+const TEXT_REMS = { 'county-names': 1.08, 'town-names': 0.85, 'pin-counts': 0.875 } as const;
 
 export function textSizes(remPx: number): readonly (readonly [layer: string, px: number])[] {
   return Object.entries(TEXT_REMS).map(([layer, rems]) => [layer, rems * remPx]);
@@ -29,7 +45,12 @@ export function baseStyle(): StyleSpecification {
       'county-names': source,
       'town-names': source,
       picked: source,
-      pins: source,
+      pins: {
+        ...source,
+        cluster: true,
+        clusterRadius: 30,
+        clusterProperties: { rank: ['min', ['get', 'rank']], flag: ['max', ['get', 'flag']] },
+      },
     },
     layers: [
       { id: 'ground', type: 'background', paint: { 'background-color': '#07101f' } },
@@ -65,27 +86,52 @@ export function baseStyle(): StyleSpecification {
         type: 'symbol',
         source: 'town-names',
         minzoom: TOWNS_FROM_ZOOM + 0.4,
-        layout: { 'text-font': FONTS },
+        layout: { 'text-font': FONTS, ...BESIDE_PINS },
         paint: { 'text-color': '#d3e2f4', 'text-halo-color': '#07101f', 'text-halo-width': 1.6 },
       },
       {
         id: 'county-names',
         type: 'symbol',
         source: 'county-names',
-        layout: { 'text-font': FONTS, 'text-line-height': 1.15, 'text-padding': 1 },
+        layout: { 'text-font': FONTS, 'text-line-height': 1.15, 'text-padding': 1, ...BESIDE_PINS },
         paint: { 'text-color': '#ffffff', 'text-halo-color': '#07101f', 'text-halo-width': 2 },
+      },
+      {
+        id: 'flags',
+        type: 'symbol',
+        source: 'pins',
+        filter: ['>', ['get', 'flag'], 0],
+        layout: {
+          'icon-image': ['match', ['get', 'flag'], 1, 'order-accepted', 'order-dispatched'],
+          'icon-offset': [11, -7],
+          ...ALWAYS,
+        },
       },
       {
         id: 'pins',
         type: 'symbol',
         source: 'pins',
         layout: {
-          'icon-image': ['get', 'image'],
-          'icon-allow-overlap': true,
-          'icon-ignore-placement': true,
-          'icon-offset': ['match', ['get', 'kind'], 'order', ['literal', [11, -7]], ['literal', [0, 0]]],
+          'icon-image': PIN_IMAGE,
           'symbol-sort-key': ['-', 0, ['get', 'rank']],
+          ...ALWAYS,
         },
+      },
+      {
+        id: 'pin-counts',
+        type: 'symbol',
+        source: 'pins',
+        filter: ['has', 'point_count'],
+        layout: {
+          'icon-image': 'pin-count',
+          'icon-offset': [-16, -13],
+          'text-field': ['get', 'point_count_abbreviated'],
+          'text-font': FONTS,
+          'text-offset': [-1.14, -0.93],
+          ...ALWAYS,
+          'text-allow-overlap': true,
+        },
+        paint: { 'text-color': '#07101f' },
       },
     ],
   };

@@ -3,7 +3,7 @@ import { cellCentre, cellText } from '../layers/mercator';
 import type { CityMap } from '../map/create-map';
 import { columnIndex, columns, layerName, wall } from '../panels/store';
 import { pictureOf, rangeOf } from '../state/select';
-import { cividis } from '../theme/ramps';
+import { cividis, rampOpacity } from '../theme/ramps';
 
 type Probe = {
   readonly cell: string;
@@ -13,6 +13,7 @@ type Probe = {
   readonly y: number;
   /** The colour of the ramp, before it is laid over the ground. */
   readonly ramp: readonly [number, number, number];
+  readonly opacity: number;
 };
 
 declare global {
@@ -41,7 +42,8 @@ export function offerTestHook(map: CityMap): void {
         const value = shown.columns[column]?.[ordinal] ?? Number.NaN;
         if (ordinal >= shown.table.length || cell === undefined || Number.isNaN(value)) return [];
         const { x, y } = map.toScreen(...cellCentre(cell));
-        return [{ cell: cellText(cell), value, x, y, ramp: cividis((value - low) / (high - low)) }];
+        const t = (value - low) / (high - low);
+        return [{ cell: cellText(cell), value, x, y, ramp: cividis(t), opacity: rampOpacity(t) }];
       });
     },
   };

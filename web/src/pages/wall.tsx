@@ -25,6 +25,7 @@ import {
   paused,
   picked,
   picture,
+  serverNowMs,
   wall,
 } from '../panels/store';
 import { Ticker } from '../panels/ticker';
@@ -34,17 +35,24 @@ import { layerChannel, rangeOf } from '../state/select';
 import { fetchAreas } from '../transport/api';
 import { type Link, openLink } from '../transport/socket';
 import { WORDS } from '../words/strings';
-import { isDue, nextScene } from './rotation';
+import { IDLE_MS, isDue, nextScene, VISIT_MS, worthVisit } from './rotation';
 import { offerTestHook } from './test-hook';
 
 const STATE_CHANNELS = ['sys', 'kpis', 'feeds', 'alerts', 'orders'];
 const query = new URLSearchParams(location.search);
 const testing = query.has('test');
+const ASK_AGAIN_MS = 4000;
 
 let link: Link | null = null;
 let map: CityMap | null = null;
-let touchedMs = Date.now();
+/** Nobody has touched a page that was just opened. */
+let touchedMs = 0;
 let sceneSinceMs = Date.now();
+let askedMs = Date.now();
+let visitEndsMs: number | null = null;
+const visited = new Set<string>();
+/** Who wants no motion gets none; a test looks at a map that stands still unless it asks for visits. */
+const visits = !matchMedia('(prefers-reduced-motion: reduce)').matches && (!testing || query.get('test') === 'visits');
 
 function happen(what: Happening): void {
   const [next, effects] = reduce(wall.value, what);
@@ -129,8 +137,36 @@ function followSignals(shown: CityMap): void {
   });
 }
 
+/** A grave alert just raised takes the map there for a while, unless somebody works at the wall. True while it lasts. */
+function visiting(): boolean {
+  const next = visits ? worthVisit(wall.value.alerts.rows, visited, serverNowMs.value) : null;
+  const free = !paused.value && (visitEndsMs !== null || nowMs.value - touchedMs >= IDLE_MS);
+  if (next !== null) visited.add(next.id);
+  if (next !== null && free) {
+    visitEndsMs = nowMs.value + VISIT_MS;
+    map?.flyTo(next.lng, next.lat);
+  }
+  if (visitEndsMs === null || nowMs.value < visitEndsMs) return visitEndsMs !== null;
+  visitEndsMs = null;
+  sceneSinceMs = nowMs.value;
+  map?.fitCity();
+  return false;
+}
+
+/** A server that has just started may refuse a layer that it has a moment later: asked for again until it answers. */
+function askAgain(): void {
+  const ch = layerChannel(layerName.value);
+  const waiting = wall.value.link.phase === 'live' && wall.value.layers[ch]?.awaiting === true;
+  if (!waiting) askedMs = nowMs.value;
+  if (nowMs.value - askedMs < ASK_AGAIN_MS) return;
+  askedMs = nowMs.value;
+  link?.subscribe(ch);
+}
+
 function everyHalfSecond(): void {
   nowMs.value = Date.now();
+  askAgain();
+  if (visiting()) return;
   if (!isDue({ paused: paused.value, touchedMs, sinceMs: sceneSinceMs }, nowMs.value)) return;
   const next = nextScene(
     columns.value.map((column) => column.name),
@@ -141,8 +177,10 @@ function everyHalfSecond(): void {
   map?.fitCity();
 }
 
+/** A hand on the wall ends a visit where it is. */
 function touched(): void {
   touchedMs = Date.now();
+  visitEndsMs = null;
 }
 
 export function Wall() {

@@ -3,6 +3,7 @@ import type { Alert } from '../protocol/frames';
 import { sortedAlerts } from '../state/select';
 import { formatAge, formatTime } from '../words/format';
 import { WORDS } from '../words/strings';
+import { LongList } from './long-list';
 import { Empty, Panel } from './panel';
 import { Say, say } from './say';
 import { SeverityBadge } from './severity-badge';
@@ -25,13 +26,13 @@ export function AlertFeed({ go }: { readonly go: Go }) {
       {rows.length === 0 ? (
         <Empty words={held === null ? WORDS.loading : WORDS.noAlerts} waiting={held === null} />
       ) : (
-        <ol class="rows" aria-live="polite">
+        <LongList total={open} live>
           {sortedAlerts(rows)
             .slice(0, SHOWN)
             .map((alert) => (
               <AlertRow key={alert.id} alert={alert} go={go} />
             ))}
-        </ol>
+        </LongList>
       )}
     </Panel>
   );

@@ -1,9 +1,10 @@
 /** What lies over the map: the choice of layer and column, the legend, the values of a cell, and what is wrong. */
 
+import { useEffect, useRef } from 'preact/hooks';
 import { areaAt, areaName } from '../layers/areas';
 import { cellCentre, cellText } from '../layers/mercator';
 import { ordinalOf, type Picture } from '../state/model';
-import { layerInfo, rangeOf } from '../state/select';
+import { rangeOf } from '../state/select';
 import { rampGradient } from '../theme/ramps';
 import { formatMeasure, formatTime, unitText } from '../words/format';
 import { WORDS } from '../words/strings';
@@ -60,6 +61,14 @@ export function MapStage({ actions }: { readonly actions: StageActions }) {
 
 function SceneBar({ actions }: { readonly actions: StageActions }) {
   const layers = wall.value.sys?.layers ?? [];
+  const themes = useRef<HTMLFieldSetElement>(null);
+  const chosen = columnIndex.value;
+  useEffect(() => {
+    const row = themes.current;
+    const button = row?.children[chosen];
+    if (!(button instanceof HTMLElement) || row === null) return;
+    row.scrollTo({ left: button.offsetLeft - (row.clientWidth - button.offsetWidth) / 2 });
+  }, [chosen]);
   return (
     <nav class="scenes" aria-label={say(WORDS.themes)}>
       {layers.length > 1 && (
@@ -74,11 +83,12 @@ function SceneBar({ actions }: { readonly actions: StageActions }) {
           </select>
         </label>
       )}
-      <div class="themes">
+      <fieldset class="themes" aria-label={say(WORDS.themes)} ref={themes}>
         {columns.value.map((column, i) => (
           <button
             key={column.name}
             type="button"
+            class="stacked"
             data-column={column.name}
             aria-pressed={i === columnIndex.value}
             onClick={() => actions.chooseColumn(column.name)}
@@ -86,7 +96,7 @@ function SceneBar({ actions }: { readonly actions: StageActions }) {
             <Say of={column.title} />
           </button>
         ))}
-      </div>
+      </fieldset>
       <div class="tools">
         <button
           type="button"
@@ -116,8 +126,6 @@ function Legend({ picture }: { readonly picture: Picture }) {
   const column = columns.value[columnIndex.value];
   if (column === undefined) return null;
   const [low, high] = rangeOf(picture, columnIndex.value, column.range);
-  const info = layerInfo(wall.value, layerName.value);
-  const many = (wall.value.sys?.layers.length ?? 0) > 1;
   return (
     <section class="legend" aria-label={say(WORDS.legend)}>
       <h2>
@@ -131,11 +139,6 @@ function Legend({ picture }: { readonly picture: Picture }) {
         ))}
       </div>
       <p>
-        {many && info !== null && (
-          <>
-            <Say of={info.title} /> ·{' '}
-          </>
-        )}
         {picture.table.length.toLocaleString('en-US')} <Say of={WORDS.cells} /> · <Say of={WORDS.dataTime} />{' '}
         <b>{formatTime(picture.tsMs, timeZone.value)}</b>
       </p>

@@ -6,10 +6,11 @@ import { postOrder } from '../transport/api';
 import { formatTimer } from '../words/format';
 import { WORDS } from '../words/strings';
 import type { Go } from './alert-feed';
+import { LongList } from './long-list';
 import { Empty, Panel } from './panel';
 import { Say, say } from './say';
 import { SeverityBadge } from './severity-badge';
-import { officer, serverNowMs, wall } from './store';
+import { askOfficer, officer, serverNowMs, wall } from './store';
 
 const SHOWN = 40;
 
@@ -20,13 +21,13 @@ export function OrderBoard({ go }: { readonly go: Go }) {
       {rows.length === 0 ? (
         <Empty words={held === null ? WORDS.loading : WORDS.noOrders} waiting={held === null} />
       ) : (
-        <ol class="rows">
+        <LongList total={rows.filter(isActive).length}>
           {sortedOrders(rows)
             .slice(0, SHOWN)
             .map((order) => (
               <OrderRow key={order.id} order={order} go={go} />
             ))}
-        </ol>
+        </LongList>
       )}
     </Panel>
   );
@@ -72,8 +73,10 @@ function OrderRow({ order, go }: { readonly order: Order; readonly go: Go }) {
   const { lng, lat } = order;
 
   async function act(action: 'accept' | 'close'): Promise<void> {
+    const by = officer.value.trim();
+    if (by === '') return askOfficer();
     setBusy(true);
-    setRefusal(await postOrder(order.id, action, officer.value || 'wall', note ?? ''));
+    setRefusal(await postOrder(order.id, action, by, note ?? ''));
     setBusy(false);
     setNote(null);
   }

@@ -34,6 +34,7 @@ const OFFICER_KEY = 'cityloom.officer';
 const remembered = localStorage.getItem(LANGUAGE_KEY);
 export const language = signal<LanguageMode>(LANGUAGE_MODES.find((mode) => mode === remembered) ?? 'both');
 export const officer = signal(localStorage.getItem(OFFICER_KEY) ?? '');
+export const officerAsked = signal(false);
 
 export function setLanguage(mode: LanguageMode): void {
   language.value = mode;
@@ -42,5 +43,12 @@ export function setLanguage(mode: LanguageMode): void {
 
 export function setOfficer(name: string): void {
   officer.value = name;
-  localStorage.setItem(OFFICER_KEY, name);
+  officerAsked.value = false;
+  localStorage.setItem(OFFICER_KEY, name.trim());
+}
+
+/** Nobody accepts an order without a name: the field is pointed at instead. */
+export function askOfficer(): void {
+  officerAsked.value = true;
+  document.getElementById('officer')?.focus();
 }

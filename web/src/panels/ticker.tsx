@@ -3,8 +3,8 @@ import { computed } from '@preact/signals';
 import type { Bilingual } from '../protocol/read';
 import { formatTime } from '../words/format';
 import { WORDS } from '../words/strings';
-import { Say } from './say';
-import { language, officer, setOfficer, timeZone, wall } from './store';
+import { Say, say } from './say';
+import { language, officer, officerAsked, setOfficer, timeZone, wall } from './store';
 
 type Item = {
   readonly key: string;
@@ -65,13 +65,23 @@ export function Ticker() {
           </div>
         )}
       </div>
-      <label>
+      <label class={officer.value.trim() === '' ? 'duty unnamed' : 'duty'}>
         <Say of={WORDS.officer} />
         <input
+          id="officer"
           class="officer"
           value={officer.value}
-          onChange={(event) => setOfficer(event.currentTarget.value.trim())}
+          placeholder={say(WORDS.officerHint)}
+          aria-describedby="officer-asked"
+          onInput={(event) => setOfficer(event.currentTarget.value)}
         />
+        <span id="officer-asked" role="alert">
+          {officerAsked.value && (
+            <strong class="asked">
+              {WORDS.officerAsked.zh} {WORDS.officerAsked.en}
+            </strong>
+          )}
+        </span>
       </label>
     </footer>
   );

@@ -70,10 +70,12 @@ export function isOverdue(order: Order, nowMs: number): boolean {
   return isActive(order) && order.dueMs !== null && nowMs > order.dueMs;
 }
 
-/** Active ones first, the most pressing on top; then those done, the latest first. */
+/** Active ones first, the gravest on top and of those the most pressing; then those done, the latest first. */
 export function sortedOrders(orders: readonly Order[]): readonly Order[] {
   return orders.toSorted((a, b) => {
     if (isActive(a) !== isActive(b)) return isActive(a) ? -1 : 1;
+    if (isActive(a) && a.severity !== b.severity)
+      return SEVERITY_MARKS[a.severity].rank - SEVERITY_MARKS[b.severity].rank;
     if (isActive(a)) return (a.dueMs ?? Infinity) - (b.dueMs ?? Infinity) || a.dispatchedMs - b.dispatchedMs;
     return (b.closedMs ?? b.dispatchedMs) - (a.closedMs ?? a.dispatchedMs);
   });

@@ -30,18 +30,28 @@ export function cividis(t: number): Rgb {
   return [mix(0), mix(1), mix(2)];
 }
 
-/** 256 steps, RGBA, one opacity: what the graphics card holds. */
-export function rampTexels(opacity: number): Uint8Array<ArrayBuffer> {
+/** How much of the ground a cell covers: calm ones are a hint of colour, from half the range on they are solid. */
+export function rampOpacity(t: number): number {
+  const s = Math.min(1, Math.max(0, (t - 0.05) / 0.45));
+  return 0.36 + 0.6 * s * s * (3 - 2 * s);
+}
+
+/** 256 steps, RGBA: what the graphics card holds. */
+export function rampTexels(): Uint8Array<ArrayBuffer> {
   const texels = new Uint8Array(RAMP_STEPS * 4);
   for (let i = 0; i < RAMP_STEPS; i++) {
-    texels.set([...cividis(i / (RAMP_STEPS - 1)), Math.round(opacity * 255)], i * 4);
+    const t = i / (RAMP_STEPS - 1);
+    texels.set([...cividis(t), Math.round(rampOpacity(t) * 255)], i * 4);
   }
   return texels;
 }
 
-/** The ramp as a CSS gradient from left to right. */
+/** The ramp as a CSS gradient from left to right, as it is seen over the ground. */
 export function rampGradient(): string {
-  const stops = CIVIDIS.map(([r, g, b], i) => `rgb(${r} ${g} ${b}) ${(i * 100) / (CIVIDIS.length - 1)}%`);
+  const stops = CIVIDIS.map(([r, g, b], i) => {
+    const t = i / (CIVIDIS.length - 1);
+    return `rgb(${r} ${g} ${b} / ${rampOpacity(t).toFixed(2)}) ${t * 100}%`;
+  });
   return `linear-gradient(to right, ${stops.join(', ')})`;
 }
 
