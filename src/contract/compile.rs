@@ -304,6 +304,7 @@ impl Compiler {
     }
 
     fn extension(&mut self, contract: &mut Contract, custom: &Custom) {
+        let known = ["cityloomTitle", "cityloomEventTime", "cityloomPlace", "cityloomExtraColumns"];
         match custom.property.value.as_str() {
             "cityloomTitle" => {
                 if let Some(title) = self.value::<TitleSpec>(custom) {
@@ -323,8 +324,7 @@ impl Compiler {
             "cityloomExtraColumns" if custom.value != "drop" => {
                 self.at(&custom.property, "cityloomExtraColumns knows only `drop`");
             }
-            other if other.starts_with("cityloom") => {
-                let known = ["cityloomTitle", "cityloomEventTime", "cityloomPlace", "cityloomExtraColumns"];
+            other if other.starts_with("cityloom") && !known.contains(&other) => {
                 let hint =
                     closest(other, known).map_or(String::new(), |word| format!("; did you mean `{word}`?"));
                 self.at(&custom.property, format!("`{other}` is not known{hint}"));
