@@ -22,7 +22,7 @@ fn queries() -> Vec<String> {
             let path = entry.unwrap().path();
             match path.extension() {
                 Some(extension) if extension == "sql" => {
-                    names.push(path.file_stem().unwrap().to_string_lossy().into_owned())
+                    names.push(path.file_stem().unwrap().to_string_lossy().into_owned());
                 }
                 _ if path.is_dir() => folders.push(path),
                 _ => {}
