@@ -31,6 +31,8 @@ use crate::server::{self, ServerState};
 const OUTLET_QUEUE: usize = 64;
 /// How often the drop folder and other processes' commits are looked for.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often the queries' states are written down.
+const CHECKPOINT: Duration = Duration::from_secs(30);
 /// How long requests that are under way may take when the server stops.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -69,7 +71,7 @@ pub async fn serve(
     let log = |channel| DeskLog::new(desk.clone(), channel, Handle::current());
     let hub = Arc::new(Hub::new(HubConfig::default(), log(Channel::Alerts), log(Channel::Orders)));
     let board = Arc::new(Board::new(Arc::clone(&hub), workshop.settings.synthetic));
-    let engine = Arc::new(Engine::new(workshop.catalog.clone()));
+    let engine = Arc::new(workshop.engine()?);
     let ready = Arc::new(AtomicBool::new(false));
     let state = server_state(&workshop, &desk, &hub, &ready, options.metrics, &shutdown);
     started(listener.local_addr()?);
@@ -165,9 +167,12 @@ async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
     }
     let mut ticks = tokio::time::interval(workshop.settings.wall.refresh);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut checkpoints = tokio::time::interval_at(tokio::time::Instant::now() + CHECKPOINT, CHECKPOINT);
+    checkpoints.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = shutdown.cancelled() => break,
+            _ = checkpoints.tick() => engine.checkpoint().await,
             changed = saved.changed() => {
                 changed.context("watching the queries folder")?;
                 load(&workshop, &engine, &sinks, &mut loaded).await?;
@@ -187,6 +192,7 @@ async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
     while let Some(ended) = feeding.join_next().await {
         ended?;
     }
+    engine.checkpoint().await;
     Ok(())
 }
 

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use object_store::local::LocalFileSystem;
 
 use crate::config::{self, Settings};
 use crate::contract::Contract;
-use crate::fusion::{Catalog, Query, QueryFile, QuerySet, SessionConfig};
+use crate::fusion::{Catalog, Engine, Query, QueryFile, QuerySet, SessionConfig};
 use crate::ingest::Lander;
 use crate::lake::Lake;
 use crate::model::{Clock, Problem, SystemClock};
@@ -66,6 +67,17 @@ impl Workshop {
         let catalog = catalog(&settings, &lander, &areas, options.local_files).context("setting up SQL")?;
         let lander = Arc::new(lander);
         Ok(Self { settings, contracts, areas, lander, catalog, clock, data: options.data.clone() })
+    }
+
+    /// An engine for the city's queries whose states outlive the process, below the data folder.
+    ///
+    /// # Errors
+    /// Where the folder cannot be made.
+    pub fn engine(&self) -> Result<Engine> {
+        let folder = self.data.join("state");
+        crate::lake::create_dirs(&folder).with_context(|| format!("making {}", folder.display()))?;
+        let store = LocalFileSystem::new_with_prefix(&folder)?;
+        Ok(Engine::new(self.catalog.clone()).with_checkpoints(Arc::new(store)))
     }
 
     /// The files below the city's `queries/`.

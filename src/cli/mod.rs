@@ -1,6 +1,7 @@
 //! The command line: one file for each command that is more than a line.
 
 mod check;
+mod explain;
 mod land;
 mod lineage;
 mod refresh;
@@ -93,6 +94,14 @@ enum Command {
         /// Which; all where none is named.
         queries: Vec<String>,
     },
+    /// Say how queries are kept up to date: class, states, windows, and why one is recomputed.
+    Explain {
+        /// Which; all where none is named.
+        queries: Vec<String>,
+        /// Run them over the landed data, to tell how large their states are and how long they take.
+        #[arg(long)]
+        measure: bool,
+    },
     /// Run each query over its fixtures and compare with what is expected.
     Test {
         /// Which; all where none is named.
@@ -162,6 +171,7 @@ pub fn main() -> ExitCode {
         Command::Sql { statement, format } => run::once(sql::sql(options, statement, format)),
         Command::Refresh { queries } => run::once(refresh::refresh(options, queries)),
         Command::Test { queries, update } => run::once(test::test(options, queries, update)),
+        Command::Explain { queries, measure } => run::once(explain::explain(options, queries, measure)),
         Command::Lineage { queries } => lineage::lineage(options, queries),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "cityloom", &mut std::io::stdout());
