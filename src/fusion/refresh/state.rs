@@ -296,10 +296,22 @@ async fn merge_into(
     session: &SessionState,
 ) -> Result<RecordBatch> {
     let mut touched: HashSet<Key> = HashSet::new();
+    let (mut rows, mut last) = (0, Vec::new());
     for part in &new {
-        touched.extend(keys.of(part)?);
+        last = keys.of(part)?;
+        rows += last.len();
+        touched.extend(last.iter().cloned());
     }
-    new.extend(table.gather(&touched)?);
+    let old = table.gather(&touched)?;
+    // Groups that are new and met once are merged already.
+    if let (None, [only]) = (&old, new.as_slice())
+        && touched.len() == rows
+    {
+        let only = only.clone();
+        table.upsert(only.clone(), last)?;
+        return Ok(only);
+    }
+    new.extend(old);
     let merged = fold.reduce(new, session).await?;
     let found = keys.of(&merged)?;
     table.upsert(merged.clone(), found)?;
