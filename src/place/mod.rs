@@ -5,6 +5,7 @@ mod china;
 mod crs;
 mod locate;
 mod outline;
+mod raster;
 mod read;
 mod shape;
 mod table;
