@@ -1,6 +1,7 @@
 //! Where a row is: coordinate systems, cells, areas by exact point in polygon.
 
 mod areas;
+mod cells;
 mod china;
 mod crs;
 mod locate;
@@ -11,6 +12,7 @@ mod shape;
 mod table;
 
 pub use areas::{Area, AreaIdx, Areas, Instants};
+pub use cells::{NO_CELL, cells, parents};
 pub use crs::{Crs, Projection, UnknownCrs};
 pub use read::{AreaFields, AreasError, LevelField};
 
