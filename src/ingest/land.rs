@@ -354,12 +354,7 @@ async fn append(
     rows: Option<RecordBatch>,
 ) -> Result<(), Refusal> {
     let Some(rows) = rows.filter(|rows| rows.num_rows() > 0) else { return Ok(()) };
-    if file.is_none() {
-        *file = Some(table.new_file(submission, 0)?);
-    }
-    if let Some(file) = file {
-        file.write(&rows).await?;
-    }
+    file.get_or_insert_with(|| table.new_file(submission, 0)).write(&rows).await?;
     Ok(())
 }
 

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Int64Array, StringBuilder, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder, Int64Array, StringArray,
+    TimestampMicrosecondArray,
 };
-use arrow::compute::filter_record_batch;
+use arrow::buffer::OffsetBuffer;
+use arrow::compute::FilterBuilder;
 use arrow::datatypes::{DataType, Date32Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
@@ -56,14 +58,7 @@ impl Sieve {
         self.counts.read += (rows.batch.num_rows() + rows.unreadable.len()) as u64;
         self.counts.landed += (rows.batch.num_rows() - rejects.len()) as u64;
         let bad = self.quarantine(rows, &rejects)?;
-        let whole = self.complete(&checked.batch, &placed, event_time, &rows.numbers)?;
-        let good = if rejects.is_empty() {
-            whole
-        } else {
-            let keep: BooleanArray =
-                (0..whole.num_rows()).map(|row| Some(!rejects.contains_key(&row))).collect();
-            filter_record_batch(&whole, &keep)?
-        };
+        let good = self.complete(&checked.batch, placed, event_time, &rows.numbers, &rejects)?;
         Ok(Sifted { good, bad })
     }
 
@@ -143,25 +138,41 @@ impl Sieve {
         rejected.finish(&self.file, &self.submission, &self.contract.version, self.now.0).map(Some)
     }
 
+    /// The rows without those that are rejected, in the table's columns.
     fn complete(
         &self,
         batch: &RecordBatch,
-        placed: &Placed,
+        placed: Placed,
         event_time: TimestampMicrosecondArray,
         numbers: &[i64],
+        rejects: &BTreeMap<usize, Vec<Reject>>,
     ) -> Result<RecordBatch, ArrowError> {
-        let rows = batch.num_rows();
-        let mut submission = StringBuilder::with_capacity(rows, rows * self.submission.len());
-        (0..rows).for_each(|_| submission.append_value(&self.submission));
         let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
+        columns.extend([Arc::new(placed.cell) as ArrayRef, Arc::new(placed.area), Arc::new(event_time)]);
+        let mut numbers: ArrayRef = Arc::new(Int64Array::from(numbers.to_vec()));
+        if !rejects.is_empty() {
+            let mut keep = BooleanBufferBuilder::new(batch.num_rows());
+            keep.append_n(batch.num_rows(), true);
+            rejects.keys().for_each(|row| keep.set_bit(*row, false));
+            let keep = FilterBuilder::new(&BooleanArray::new(keep.finish(), None)).optimize().build();
+            for column in columns.iter_mut().chain([&mut numbers]) {
+                *column = keep.filter(column)?;
+            }
+        }
+        // What all rows have in common is made for those that stay.
+        let rows = numbers.len();
+        let landed_at = TimestampMicrosecondArray::from_value(self.now.0, rows).with_timezone("UTC");
         columns.extend([
-            Arc::new(placed.cell.clone()) as ArrayRef,
-            Arc::new(placed.area.clone()),
-            Arc::new(event_time),
-            Arc::new(TimestampMicrosecondArray::from_value(self.now.0, rows).with_timezone("UTC")),
-            Arc::new(submission.finish()),
-            Arc::new(Int64Array::from(numbers.to_vec())),
+            Arc::new(landed_at) as ArrayRef,
+            Arc::new(repeated(&self.submission, rows)?),
+            numbers,
         ]);
         RecordBatch::try_new(self.contract.table_schema(), columns)
     }
+}
+
+/// One text in every row.
+fn repeated(text: &str, rows: usize) -> Result<StringArray, ArrowError> {
+    let offsets = OffsetBuffer::from_repeated_length(text.len(), rows);
+    StringArray::try_new(offsets, text.repeat(rows).into_bytes().into(), None)
 }

@@ -5,6 +5,7 @@
 
 mod compact;
 mod durable_fs;
+mod encoding;
 mod error;
 mod log;
 mod table;

@@ -103,10 +103,7 @@ impl Table {
     }
 
     /// Begins a file with a name that nobody else will choose.
-    ///
-    /// # Errors
-    /// Where the schema cannot be written as Parquet.
-    pub fn new_file(&self, submission: &str, number: usize) -> Result<FileWriter, Error> {
+    pub fn new_file(&self, submission: &str, number: usize) -> FileWriter {
         let path = format!("{submission}-{number}.parquet");
         FileWriter::new(self.name.clone(), self.store(), path, Arc::clone(&self.schema))
     }
