@@ -4,7 +4,7 @@
 //! (the exact table is `docs/architecture.md`, its test `tests/it/tidy.rs`).
 //!
 //! * **words** [`model`]: the city's nouns, no I/O.
-//! * **rules** [`contract`], [`decode`], [`place`], [`layer`], [`alert`], [`dispatch`]: pure functions over
+//! * **rules** [`access`], [`contract`], [`decode`], [`place`], [`layer`], [`alert`], [`dispatch`]: pure functions over
 //!   words and Arrow arrays; time is an argument.
 //! * **hands** [`lake`], [`ingest`], [`fusion`], [`journal`], [`hub`]: everything that touches the world.
 //! * **doors** [`server`]: HTTP and websocket; wire forms and no rules.
@@ -12,6 +12,7 @@
 
 pub mod model;
 
+pub mod access;
 pub mod alert;
 pub mod contract;
 #[cfg(feature = "io")]

@@ -21,6 +21,7 @@ const SERIES_POINTS: usize = 240;
 pub(super) struct Board {
     hub: Arc<Hub>,
     synthetic: bool,
+    open: bool,
     inner: Mutex<Inner>,
 }
 
@@ -34,8 +35,9 @@ struct Inner {
 }
 
 impl Board {
-    pub(super) fn new(hub: Arc<Hub>, synthetic: bool) -> Self {
-        Self { hub, synthetic, inner: Mutex::default() }
+    /// `synthetic` and `open` are said on every page.
+    pub(super) fn new(hub: Arc<Hub>, synthetic: bool, open: bool) -> Self {
+        Self { hub, synthetic, open, inner: Mutex::default() }
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Inner) -> T) -> T {
@@ -115,7 +117,7 @@ impl Board {
                     layer
                 })
                 .collect();
-            json!({ "notices": notices, "synthetic": self.synthetic, "open": true, "layers": layers })
+            json!({ "notices": notices, "synthetic": self.synthetic, "open": self.open, "layers": layers })
         });
         self.hub.publish_state(StateChannel::Sys, &body, at);
     }

@@ -1,11 +1,14 @@
 //! Runs a city until it is told to stop: opens it, starts every flow, serves, and shuts down in order.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use axum::Router;
+use axum::serve::{Listener as _, ListenerExt as _};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -17,15 +20,17 @@ use super::board::Board;
 use super::drop_folder::DropFolder;
 use super::duty::{DutyWatch, land_first};
 use super::generate::{Demo, Feeder};
+use super::lock::{KeyWatch, guard};
 use super::outlet::{self, DeskLog};
 use super::tick::Sinks;
 use super::{Workshop, WorkshopOptions, reload, tend};
+use crate::config::Settings;
 use crate::fusion::{Engine, QueryFile, Tick};
 use crate::hub::{Hub, HubConfig};
 use crate::journal::{Channel, Desk, DeskConfig};
 use crate::model::Problem;
 use crate::server::stream::{CityInfo, StreamState};
-use crate::server::{self, ServerState};
+use crate::server::{self, Guard, ServerState, TlsListener};
 
 /// Records between the journal and the hub.
 const OUTLET_QUEUE: usize = 64;
@@ -47,7 +52,7 @@ pub struct ServeOptions {
     pub metrics: PrometheusHandle,
 }
 
-/// Serves until `shutdown`. `started` is told the address as soon as it is taken. Queries run on `fusion`.
+/// Serves until `shutdown`. `started` is told the address as soon as it is taken, and how it is spoken to. Queries run on `fusion`.
 ///
 /// # Errors
 /// What keeps the city from starting.
@@ -55,12 +60,15 @@ pub async fn serve(
     options: ServeOptions,
     fusion: Handle,
     shutdown: CancellationToken,
-    started: impl FnOnce(SocketAddr) + Send,
+    started: impl FnOnce(&'static str, SocketAddr) + Send,
 ) -> Result<()> {
     let listener = TcpListener::bind(options.listen)
         .await
         .with_context(|| format!("listening on {}", options.listen))?;
     let workshop = Arc::new(Workshop::open(&options.workshop).await?);
+    let settings = &workshop.settings;
+    let guard = Arc::new(guard(settings, options.listen, options.demo.is_some(), &workshop.clock)?);
+    let door = Door::new(listener, settings)?;
     let (outlet, records) = mpsc::channel(OUTLET_QUEUE);
     let journal = DeskConfig::at(workshop.data.join("journal"));
     let opened_at = workshop.clock.now();
@@ -68,11 +76,12 @@ pub async fn serve(
         tokio::task::spawn_blocking(move || Desk::open(journal, opened_at, outlet)).await??;
     let log = |channel| DeskLog::new(desk.clone(), channel, Handle::current());
     let hub = Arc::new(Hub::new(HubConfig::default(), log(Channel::Alerts), log(Channel::Orders)));
-    let board = Arc::new(Board::new(Arc::clone(&hub), workshop.settings.synthetic));
+    let board = Arc::new(Board::new(Arc::clone(&hub), settings.synthetic, guard.is_open()));
     let engine = Arc::new(Engine::new(workshop.catalog.clone()));
     let ready = Arc::new(AtomicBool::new(false));
-    let state = server_state(&workshop, &desk, &hub, &ready, options.metrics, &shutdown);
-    started(listener.local_addr()?);
+    let state = server_state(&workshop, &desk, &hub, &guard, &ready, options.metrics, &shutdown);
+    let (scheme, address) = door.address()?;
+    started(scheme, address);
 
     let mut flows = JoinSet::new();
     let written = tokio::spawn(writer.run());
@@ -81,12 +90,10 @@ pub async fn serve(
     let weaving =
         Weaving { workshop: Arc::clone(&workshop), engine, sinks, board, ready, shutdown: shutdown.clone() };
     flows.spawn_on(weave(weaving, options.demo), &fusion);
-    flows.spawn(look(Arc::clone(&workshop), shutdown.clone()));
+    flows.spawn(look(Arc::clone(&workshop), guard, shutdown.clone()));
     flows.spawn_on(tend::run(Arc::clone(&workshop), shutdown.clone()), &fusion);
 
-    let served = axum::serve(listener, server::router(state))
-        .with_graceful_shutdown(shutdown.clone().cancelled_owned());
-    let served = tokio::spawn(served.into_future());
+    let served = tokio::spawn(door.serve(server::router(state), shutdown.clone()));
     let mut outcome = Ok(());
     tokio::select! {
         () = shutdown.cancelled() => {}
@@ -107,11 +114,49 @@ pub async fn serve(
     outcome
 }
 
+/// The listening socket, in the clear or with TLS.
+enum Door {
+    Clear(TcpListener),
+    Tls(TlsListener),
+}
+
+impl Door {
+    fn new(listener: TcpListener, settings: &Settings) -> Result<Self> {
+        let Some(tls) = &settings.tls else { return Ok(Self::Clear(listener)) };
+        let read = |path: &Path| {
+            std::fs::read(path).with_context(|| format!("[tls] in cityloom.toml: {}", path.display()))
+        };
+        let (certificate, key) = (read(&tls.certificate)?, read(&tls.key)?);
+        let door = TlsListener::new(listener, &certificate, &key);
+        Ok(Self::Tls(door.context("[tls] in cityloom.toml")?))
+    }
+
+    fn address(&self) -> Result<(&'static str, SocketAddr)> {
+        Ok(match self {
+            Self::Clear(listener) => ("http", listener.local_addr()?),
+            Self::Tls(listener) => ("https", listener.local_addr()?),
+        })
+    }
+
+    async fn serve(self, router: Router, shutdown: CancellationToken) -> std::io::Result<()> {
+        let routes = router.into_make_service_with_connect_info::<SocketAddr>();
+        let stop = shutdown.cancelled_owned();
+        match self {
+            Self::Clear(listener) => axum::serve(listener, routes).with_graceful_shutdown(stop).await,
+            Self::Tls(listener) => {
+                // The wrapper does nothing but hand the address on.
+                axum::serve(listener.tap_io(|_| {}), routes).with_graceful_shutdown(stop).await
+            }
+        }
+    }
+}
+
 /// The handles that routes may reach.
 fn server_state(
     workshop: &Workshop,
     desk: &Desk,
     hub: &Arc<Hub>,
+    guard: &Arc<Guard>,
     ready: &Arc<AtomicBool>,
     metrics: PrometheusHandle,
     shutdown: &CancellationToken,
@@ -127,13 +172,19 @@ fn server_state(
         lander: Arc::clone(&workshop.lander),
         desk: desk.clone(),
         hub: Arc::clone(hub),
+        guard: Arc::clone(guard),
         areas: Arc::clone(&workshop.areas),
         clock: Arc::clone(&workshop.clock),
         ready: Arc::clone(ready),
         metrics,
         spool: workshop.data.join("spool"),
         upload_limit: settings.limits.upload,
-        stream: StreamState { hub: Arc::clone(hub), city, shutdown: shutdown.clone() },
+        stream: StreamState {
+            hub: Arc::clone(hub),
+            guard: Arc::clone(guard),
+            city,
+            shutdown: shutdown.clone(),
+        },
     }
 }
 
@@ -225,10 +276,11 @@ async fn load(
     Ok(())
 }
 
-/// Looks for dropped files and for commits of other processes.
-async fn look(workshop: Arc<Workshop>, shutdown: CancellationToken) -> Result<()> {
+/// Looks for dropped files, for commits of other processes and for new keys.
+async fn look(workshop: Arc<Workshop>, guard: Arc<Guard>, shutdown: CancellationToken) -> Result<()> {
     let root = workshop.settings.drop.clone().unwrap_or_else(|| workshop.data.join("drop"));
     let mut folder = DropFolder::open(root, &workshop.lander)?;
+    let mut keys = KeyWatch::new(&workshop.settings);
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -236,6 +288,7 @@ async fn look(workshop: Arc<Workshop>, shutdown: CancellationToken) -> Result<()
             () = shutdown.cancelled() => return Ok(()),
             _ = looks.tick() => {}
         }
+        keys.look(&guard);
         folder.look(&workshop.lander).await;
         for feed in workshop.lander.feeds().values() {
             for table in [&feed.table, &feed.quarantine] {

@@ -8,6 +8,7 @@ mod run;
 mod sql;
 mod test;
 mod text;
+mod token;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -106,6 +107,11 @@ enum Command {
         /// Which; all where none is named.
         queries: Vec<String>,
     },
+    /// Make keys and issue the tokens that a locked city asks for.
+    Token {
+        #[command(subcommand)]
+        command: token::TokenCommand,
+    },
     /// Print the completions for a shell.
     Completions {
         /// bash, zsh, fish, elvish, powershell.
@@ -163,6 +169,7 @@ pub fn main() -> ExitCode {
         Command::Refresh { queries } => run::once(refresh::refresh(options, queries)),
         Command::Test { queries, update } => run::once(test::test(options, queries, update)),
         Command::Lineage { queries } => lineage::lineage(options, queries),
+        Command::Token { command } => token::token(&options, command),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "cityloom", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

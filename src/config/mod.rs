@@ -7,5 +7,5 @@ mod folder;
 mod raw;
 mod settings;
 
-pub use folder::{contracts, read_areas};
-pub use settings::{AreaSource, Duty, Limits, Settings, Wall};
+pub use folder::{contracts, read_areas, read_keys};
+pub use settings::{Access, AreaSource, Duty, Limits, Settings, Tls, Wall};

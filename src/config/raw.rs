@@ -14,6 +14,8 @@ pub(super) struct Raw {
     pub duty: Option<Duty>,
     #[serde(default)]
     pub limits: Limits,
+    pub access: Option<Access>,
+    pub tls: Option<Tls>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -70,4 +72,19 @@ pub(super) struct Limits {
     pub upload_mib: Option<u64>,
     pub query_memory_mib: Option<u64>,
     pub query_threads: Option<usize>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Access {
+    pub keys: String,
+    pub issuer: Option<String>,
+    pub audience: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tls {
+    pub certificate: String,
+    pub key: String,
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 
 use super::raw::Raw;
+use crate::access::Audience;
 use crate::contract::unknown_key;
 use crate::model::{FeedName, Problem};
 use crate::place::{AreaFields, Crs, LevelField};
@@ -39,6 +40,28 @@ pub struct Settings {
     pub duty: Option<Duty>,
     /// How much is taken.
     pub limits: Limits,
+    /// Who may come in; none: the city runs open, on this machine only.
+    pub access: Option<Access>,
+    /// How the doors speak TLS; none: in the clear.
+    pub tls: Option<Tls>,
+}
+
+/// Whose tokens are taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    /// A JWK set.
+    pub keys: PathBuf,
+    /// For whom the tokens must be.
+    pub audience: Audience,
+}
+
+/// The doors' certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// PEM: the certificate, then those that vouch for it.
+    pub certificate: PathBuf,
+    /// PEM: its private key.
+    pub key: PathBuf,
 }
 
 /// The boundary file and what its properties are called.
@@ -139,6 +162,11 @@ impl Settings {
                     .unwrap_or(usize::MAX),
                 query_threads: raw.limits.query_threads.unwrap_or(cores),
             },
+            access: raw.access.map(|access| Access {
+                keys: root.join(access.keys),
+                audience: Audience { issuer: access.issuer, audience: access.audience },
+            }),
+            tls: raw.tls.map(|tls| Tls { certificate: root.join(tls.certificate), key: root.join(tls.key) }),
         })
     }
 }

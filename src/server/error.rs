@@ -25,6 +25,10 @@ impl Error {
         Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", format!("there is no {what}"))
     }
 
+    pub(super) fn unknown_order() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "UNKNOWN_ORDER", "there is no such order, or it ended long ago")
+    }
+
     pub(super) fn internal(error: &dyn std::fmt::Display) -> Self {
         tracing::error!(%error, "request failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "it failed on our side; the log says why")

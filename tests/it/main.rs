@@ -8,6 +8,7 @@
     reason = "a test stops where something is not as it must be"
 )]
 
+mod access;
 mod bad_files;
 mod binary;
 mod chicago;
