@@ -53,20 +53,25 @@ impl KeyWatch {
         Self { access, seen }
     }
 
-    /// Takes new keys. A file that holds none leaves the old ones in force, and says so.
-    pub(super) fn look(&mut self, guard: &Guard) {
-        let Some(access) = &self.access else { return };
+    /// Takes new keys. A file that holds none leaves the old ones in force, and says so. What came of it, where it changed.
+    pub(super) fn look(&mut self, guard: &Guard) -> Option<String> {
+        let access = self.access.as_ref()?;
         let now = changed(access);
         if now == self.seen {
-            return;
+            return None;
         }
         self.seen = now;
         match config::read_keys(access) {
             Ok(keys) => {
+                let outcome = format!("{} keys", keys.len());
                 tracing::info!(keys = keys.len(), "the city's keys are read anew");
                 guard.rekey(keys);
+                Some(outcome)
             }
-            Err(problem) => tracing::error!("{problem}; the keys from before stay in force"),
+            Err(problem) => {
+                tracing::error!("{problem}; the keys from before stay in force");
+                Some(format!("refused: {problem}"))
+            }
         }
     }
 }

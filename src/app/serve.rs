@@ -13,7 +13,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
@@ -27,7 +27,7 @@ use super::{Workshop, WorkshopOptions, reload, tend};
 use crate::config::Settings;
 use crate::fusion::{Engine, QueryFile, Tick};
 use crate::hub::{Hub, HubConfig};
-use crate::journal::{Channel, Desk, DeskConfig};
+use crate::journal::{Audit, Audited, Channel, Desk, DeskConfig, JournalConfig};
 use crate::model::Problem;
 use crate::server::stream::{CityInfo, StreamState};
 use crate::server::{self, Guard, ServerState, TlsListener};
@@ -67,11 +67,14 @@ pub async fn serve(
         .with_context(|| format!("listening on {}", options.listen))?;
     let workshop = Arc::new(Workshop::open(&options.workshop).await?);
     let settings = &workshop.settings;
-    let guard = Arc::new(guard(settings, options.listen, options.demo.is_some(), &workshop.clock)?);
+    let guard = guard(settings, options.listen, options.demo.is_some(), &workshop.clock)?;
     let door = Door::new(listener, settings)?;
+    let opened_at = workshop.clock.now();
+    let log = JournalConfig::at(workshop.data.join("audit"));
+    let (audit, auditor) = tokio::task::spawn_blocking(move || Audit::open(log, opened_at)).await??;
+    let guard = Arc::new(guard.audited(audit.clone()));
     let (outlet, records) = mpsc::channel(OUTLET_QUEUE);
     let journal = DeskConfig::at(workshop.data.join("journal"));
-    let opened_at = workshop.clock.now();
     let (desk, writer) =
         tokio::task::spawn_blocking(move || Desk::open(journal, opened_at, outlet)).await??;
     let log = |channel| DeskLog::new(desk.clone(), channel, Handle::current());
@@ -84,16 +87,41 @@ pub async fn serve(
     started(scheme, address);
 
     let mut flows = JoinSet::new();
+    let audited = tokio::spawn(auditor.run());
+    let access = if guard.is_open() { "open" } else { "locked" };
+    audit.note(Audited::by_city("start", format!("{scheme}://{address}"), access), opened_at);
     let written = tokio::spawn(writer.run());
     let told = tokio::spawn(outlet::run(Arc::clone(&hub), records));
     let sinks = Sinks { hub, desk: desk.clone(), board: Arc::clone(&board) };
-    let weaving =
-        Weaving { workshop: Arc::clone(&workshop), engine, sinks, board, ready, shutdown: shutdown.clone() };
+    let weaving = Weaving {
+        workshop: Arc::clone(&workshop),
+        engine,
+        sinks,
+        board,
+        audit: audit.clone(),
+        ready,
+        shutdown: shutdown.clone(),
+    };
     flows.spawn_on(weave(weaving, options.demo), &fusion);
-    flows.spawn(look(Arc::clone(&workshop), guard, shutdown.clone()));
+    flows.spawn(look(Arc::clone(&workshop), guard, audit.clone(), shutdown.clone()));
     flows.spawn_on(tend::run(Arc::clone(&workshop), shutdown.clone()), &fusion);
 
     let served = tokio::spawn(door.serve(server::router(state), shutdown.clone()));
+    let outcome = until_end(&mut flows, served, &shutdown).await?;
+    desk.shut().await;
+    written.await?;
+    told.await?;
+    audit.shut().await;
+    audited.await?;
+    outcome
+}
+
+/// Waits until it is time to end, and then for what is under way. How the flows ended; an error where one broke down.
+async fn until_end(
+    flows: &mut JoinSet<Result<()>>,
+    served: JoinHandle<std::io::Result<()>>,
+    shutdown: &CancellationToken,
+) -> Result<Result<()>> {
     let mut outcome = Ok(());
     tokio::select! {
         () = shutdown.cancelled() => {}
@@ -108,10 +136,7 @@ pub async fn serve(
         Ok(ended) => ended?.context("serving")?,
         Err(_) => tracing::warn!(after_s = GRACE.as_secs(), "stopping although requests are still under way"),
     }
-    desk.shut().await;
-    written.await?;
-    told.await?;
-    outcome
+    Ok(outcome)
 }
 
 /// The listening socket, in the clear or with TLS.
@@ -194,19 +219,20 @@ struct Weaving {
     engine: Arc<Engine>,
     sinks: Sinks,
     board: Arc<Board>,
+    audit: Audit,
     ready: Arc<AtomicBool>,
     shutdown: CancellationToken,
 }
 
 /// Keeps results up to date: ticks, reloads, and the demo's data where it is asked for.
 async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
-    let Weaving { workshop, engine, sinks, board, ready, shutdown } = weaving;
+    let Weaving { workshop, engine, sinks, board, audit, ready, shutdown } = weaving;
     land_first(&workshop).await?;
     let mut duty = DutyWatch::new(&workshop);
     duty.follow(&workshop, &sinks.desk, workshop.clock.now()).await?;
     let (mut saved, _watcher) = reload::watch(&workshop.settings.root.join("queries"))?;
     let mut loaded = Vec::new();
-    load(&workshop, &engine, &sinks, &mut loaded).await?;
+    load(&workshop, &engine, &sinks, &audit, &mut loaded).await?;
     let mut feeding = JoinSet::new();
     if let Some(demo) = demo {
         let now = workshop.clock.now();
@@ -221,7 +247,7 @@ async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
             () = shutdown.cancelled() => break,
             changed = saved.changed() => {
                 changed.context("watching the queries folder")?;
-                load(&workshop, &engine, &sinks, &mut loaded).await?;
+                load(&workshop, &engine, &sinks, &audit, &mut loaded).await?;
             }
             _ = ticks.tick() => {
                 let now = workshop.clock.now();
@@ -247,6 +273,7 @@ async fn load(
     workshop: &Workshop,
     engine: &Engine,
     sinks: &Sinks,
+    audit: &Audit,
     loaded: &mut Vec<QueryFile>,
 ) -> Result<()> {
     let now = workshop.clock.now();
@@ -271,13 +298,20 @@ async fn load(
     let queries = engine.queries().await;
     tracing::info!(queries = queries.ordered().len(), problems = problems.len(), "queries loaded");
     sinks.forget(&queries, &files, now).await?;
+    let outcome = format!("{} sound, {} problems", queries.ordered().len(), problems.len());
+    audit.note(Audited::by_city("reload", "queries", outcome), now);
     sinks.board.loaded(&queries, problems, now);
     *loaded = files;
     Ok(())
 }
 
 /// Looks for dropped files, for commits of other processes and for new keys.
-async fn look(workshop: Arc<Workshop>, guard: Arc<Guard>, shutdown: CancellationToken) -> Result<()> {
+async fn look(
+    workshop: Arc<Workshop>,
+    guard: Arc<Guard>,
+    audit: Audit,
+    shutdown: CancellationToken,
+) -> Result<()> {
     let root = workshop.settings.drop.clone().unwrap_or_else(|| workshop.data.join("drop"));
     let mut folder = DropFolder::open(root, &workshop.lander)?;
     let mut keys = KeyWatch::new(&workshop.settings);
@@ -288,8 +322,13 @@ async fn look(workshop: Arc<Workshop>, guard: Arc<Guard>, shutdown: Cancellation
             () = shutdown.cancelled() => return Ok(()),
             _ = looks.tick() => {}
         }
-        keys.look(&guard);
-        folder.look(&workshop.lander).await;
+        let now = workshop.clock.now();
+        if let Some(outcome) = keys.look(&guard) {
+            audit.note(Audited::by_city("reload", "keys", outcome), now);
+        }
+        for entry in folder.look(&workshop.lander).await {
+            audit.note(entry, now);
+        }
         for feed in workshop.lander.feeds().values() {
             for table in [&feed.table, &feed.quarantine] {
                 if let Err(error) = table.catch_up().await {

@@ -1,5 +1,6 @@
 //! The command line: one file for each command that is more than a line.
 
+mod audit;
 mod check;
 mod land;
 mod lineage;
@@ -112,6 +113,11 @@ enum Command {
         #[command(subcommand)]
         command: token::TokenCommand,
     },
+    /// Verify the journal and the audit log.
+    Audit {
+        #[command(subcommand)]
+        command: audit::AuditCommand,
+    },
     /// Print the completions for a shell.
     Completions {
         /// bash, zsh, fish, elvish, powershell.
@@ -170,6 +176,7 @@ pub fn main() -> ExitCode {
         Command::Test { queries, update } => run::once(test::test(options, queries, update)),
         Command::Lineage { queries } => lineage::lineage(options, queries),
         Command::Token { command } => token::token(&options, command),
+        Command::Audit { command } => Ok(audit::audit(&options.data, command)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "cityloom", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

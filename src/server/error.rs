@@ -1,12 +1,16 @@
 //! Refusals as `application/problem+json`: a stable code, what is wrong, and nothing of the inside.
 
-use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde_json::json;
 
 use crate::ingest::Refusal;
 use crate::journal;
+
+/// The code of a refusal, beside its answer for those who write it down.
+#[derive(Debug, Clone)]
+pub(super) struct Code(pub(super) String);
 
 /// An answer that is no success.
 #[derive(Debug)]
@@ -71,6 +75,7 @@ impl IntoResponse for Error {
             "code": self.code,
             "detail": self.detail,
         });
-        (self.status, [(header::CONTENT_TYPE, "application/problem+json")], Json(body)).into_response()
+        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+        (self.status, kind, Extension(Code(self.code)), Json(body)).into_response()
     }
 }

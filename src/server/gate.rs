@@ -8,10 +8,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::ServerState;
-use super::error::Error;
+use super::error::{Code, Error};
 use super::guard::bearer;
 use crate::access::{Caller, Deed, may};
-use crate::model::OrderId;
+use crate::journal::Audited;
+use crate::model::{OrderId, SubmissionId};
 
 /// Routes that anybody may ask, whatever the city: they tell nothing of it.
 const OPEN: [&str; 3] = ["/healthz", "/readyz", "/api/openapi.json"];
@@ -42,13 +43,31 @@ pub(super) async fn gate(
         Ok(deed) => deed,
         Err(error) => return error.into_response(),
     };
-    if let Err(denial) = may(&caller, &deed) {
-        let who = caller.grant().map_or("", |grant| grant.subject.as_str());
-        tracing::info!(user.id = who, deed = deed.as_str(), "denied: {denial}");
-        return Error::new(StatusCode::FORBIDDEN, denial.code(), denial.to_string()).into_response();
+    let allowed = may(&caller, &deed);
+    let entry = Audited {
+        who: caller.grant().map(|grant| grant.subject.clone()).unwrap_or_default(),
+        from: from.map(|from| from.to_string()).unwrap_or_default(),
+        deed: deed.as_str().to_owned(),
+        on: request.uri().path().to_owned(),
+        ..Audited::default()
+    };
+    let answer = match &allowed {
+        Ok(()) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(denial) => Error::new(StatusCode::FORBIDDEN, denial.code(), denial.to_string()).into_response(),
+    };
+    // Looking is what everybody does all day, and steps stand in the journal; what was denied is told of both.
+    let told = allowed.is_err() || matches!(deed, Deed::Inspect { .. } | Deed::Submit { .. } | Deed::Manage);
+    if let Some((audit, now)) = state.guard.audit().filter(|_| told) {
+        let code = answer.extensions().get::<Code>().map_or("", |Code(code)| code);
+        let outcome = format!("{} {code}", answer.status().as_u16()).trim_end().to_owned();
+        let submission = answer.extensions().get::<SubmissionId>().cloned();
+        // On disk before the answer is: nobody learns of something that is not in the log.
+        audit.record(Audited { outcome, submission, ..entry }, now).await;
     }
-    request.extensions_mut().insert(caller);
-    next.run(request).await
+    answer
 }
 
 /// What a request is about to do. A route that changes something and is not named here is the administrator's.

@@ -8,7 +8,8 @@ use axum::response::{IntoResponse, Response};
 
 use super::error::Error;
 use crate::access::{Audience, Bearer, Caller, Failures, Keys, Patience, verify};
-use crate::model::Clock;
+use crate::journal::{Audit, Audited};
+use crate::model::{Clock, Micros};
 
 /// Why nobody is let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +49,7 @@ pub struct Guard {
     lock: Option<Lock>,
     clock: Arc<dyn Clock>,
     failures: Mutex<Failures>,
+    audit: Option<Audit>,
 }
 
 #[derive(Debug)]
@@ -59,13 +61,24 @@ struct Lock {
 impl Guard {
     /// A city that runs open: everybody may do everything.
     pub fn open(clock: Arc<dyn Clock>) -> Self {
-        Self { lock: None, clock, failures: Mutex::default() }
+        Self { lock: None, clock, failures: Mutex::default(), audit: None }
     }
 
     /// A city that asks for tokens.
     pub fn locked(keys: Keys, audience: Audience, clock: Arc<dyn Clock>) -> Self {
         let lock = Lock { keys: RwLock::new(Arc::new(keys)), audience };
-        Self { lock: Some(lock), clock, failures: Mutex::default() }
+        Self { lock: Some(lock), clock, failures: Mutex::default(), audit: None }
+    }
+
+    /// The same, and what is refused stands in the audit log.
+    #[must_use]
+    pub fn audited(self, audit: Audit) -> Self {
+        Self { audit: Some(audit), ..self }
+    }
+
+    /// The audit log, where there is one, and what time it is.
+    pub(super) fn audit(&self) -> Option<(&Audit, Micros)> {
+        self.audit.as_ref().map(|audit| (audit, self.clock.now()))
     }
 
     /// Whether nobody is asked for anything.
@@ -95,13 +108,21 @@ impl Guard {
         let from = from.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let patience = self.failures.lock().unwrap_or_else(PoisonError::into_inner).count(from, now);
         match patience {
-            Patience::Answer => tracing::info!(client.address = %from, "token refused: {error}"),
+            Patience::Answer => self.tell(from, &error.to_string()),
             Patience::Last => {
-                tracing::warn!(client.address = %from, "token refused, and no more is said of this address for a minute: {error}")
+                self.tell(from, &format!("{error}; for a minute no more is said of this address"));
             }
             Patience::Wait { seconds } => return Err(Refused::Wait { seconds }),
         }
         Err(Refused::Wrong { code: error.code(), why: error.to_string() })
+    }
+
+    fn tell(&self, from: IpAddr, why: &str) {
+        tracing::info!(client.address = %from, "token refused: {why}");
+        if let Some((audit, now)) = self.audit() {
+            let (from, deed, outcome) = (from.to_string(), "show a token".to_owned(), why.to_owned());
+            audit.note(Audited { from, deed, outcome, ..Audited::default() }, now);
+        }
     }
 }
 

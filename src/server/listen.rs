@@ -40,11 +40,14 @@ pub enum TlsError {
     Pair(#[from] rustls::Error),
 }
 
+/// A connection whose handshake is done, and whose it is.
+type Shaken = (TlsStream<TcpStream>, SocketAddr);
+
 /// A listener whose connections speak TLS 1.2 or 1.3.
 pub struct TlsListener {
     tcp: TcpListener,
     acceptor: TlsAcceptor,
-    shaking: FuturesUnordered<BoxFuture<'static, Option<(TlsStream<TcpStream>, SocketAddr)>>>,
+    shaking: FuturesUnordered<BoxFuture<'static, Option<Shaken>>>,
 }
 
 impl std::fmt::Debug for TlsListener {

@@ -67,6 +67,11 @@ fn short(city: &City, life: Duration) -> String {
     issue(&grant, &SigningKey::from_jwk(&jwk).unwrap(), &Audience::default(), now)
 }
 
+/// The audit log, a line an entry.
+fn audit(city: &City) -> String {
+    fs::read_to_string(city.data().join("audit/journal-00000000000000000001.ndjson")).unwrap()
+}
+
 fn code(answer: &(StatusCode, Value)) -> (u16, &str) {
     (answer.0.as_u16(), answer.1["code"].as_str().unwrap_or_default())
 }
@@ -156,7 +161,6 @@ async fn an_order_is_taken_by_its_unit_or_by_the_duty_officer_of_its_area() {
 async fn wrong_tokens_are_answered_ten_times_and_stand_in_no_log() {
     let city = locked();
     let mut server = Server::start(&city).await;
-    server.claim("no more is said of this address");
     let good = token(&city, "Wall", &["--role", "viewer"]);
     server.bears(short(&city, Duration::ZERO));
     assert_eq!(code(&read(server.get("/api/alerts").await).await), (401, "TOKEN_EXPIRED"));
@@ -171,8 +175,8 @@ async fn wrong_tokens_are_answered_ten_times_and_stand_in_no_log() {
     assert_eq!(code(&read(answer).await), (429, "TOO_MANY_FAILURES"));
     server.bears(good.clone());
     assert_eq!(server.get("/api/alerts").await.status(), StatusCode::OK, "the good one waits for nobody");
-    let log = server.log();
-    assert!(log.contains("token refused"), "{log}");
+    let log = server.log() + &audit(&city);
+    assert_eq!(log.matches("no more is said of this address").count(), 2, "once in each log: {log}");
     for token in [&good, &forged] {
         assert!(!log.contains(&token[token.len() - 30..]), "a token stands in the log");
     }
@@ -326,4 +330,90 @@ fn a_token_that_would_grant_nothing_is_not_issued_and_no_key_is_overwritten() {
         let mode = fs::metadata(city.aside("keys/signing-key.json")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
+}
+
+/// Entries of one kind of deed: who, what it was done to, how it ended.
+fn entries(city: &City, deed: &str) -> Vec<(String, String, String)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let lines = audit(city);
+    let bodies =
+        lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["event"]["body"].clone());
+    bodies
+        .filter(|body| body["deed"] == deed)
+        .map(|body| (text(&body["who"]), text(&body["on"]), text(&body["outcome"])))
+        .collect()
+}
+
+/// `cityloom audit verify`: its exit code, and what it says.
+fn verified(city: &City, rest: &[&str]) -> (Option<i32>, String) {
+    let output = city.cityloom(&[&["audit", "verify"], rest].concat());
+    let told = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(told).unwrap())
+}
+
+#[tokio::test]
+async fn what_is_done_at_the_doors_stands_in_the_audit_log() {
+    let city = locked();
+    let mut server = Server::start(&city).await;
+    server.claim("file refused");
+    server.bears(token(
+        &city,
+        "Li Wei",
+        &["--subject", "li.wei", "--role", "officer", "--department", "traffic"],
+    ));
+    let receipt = server.land(SPEED, readings(0, 0..2, 30.0)).await;
+    server.submit(SPEED, "text/csv", "ts,lat\n1,2\n").await;
+    server.submit("police.incidents", "text/csv", incident(1, 0, "theft", 5)).await;
+    let path = |feed: &str| format!("/api/feeds/{feed}/submissions");
+    let entry = |who: &str, on: String, how: &str| (who.to_owned(), on, how.to_owned());
+    let expected = [
+        entry("li.wei", path("traffic/speed"), "201"),
+        entry("li.wei", path("traffic/speed"), "422 COLUMN_MISSING"),
+        entry("li.wei", path("police/incidents"), "403 OTHER_DEPARTMENT"),
+    ];
+    assert_eq!(entries(&city, "submit"), expected);
+    assert!(audit(&city).contains(receipt["submission"].as_str().unwrap()));
+
+    let bad = city.aside("bad.csv");
+    fs::write(&bad, "ts,lat\n1,2\n").unwrap();
+    fs::rename(bad, city.data().join("drop/traffic/speed/bad.csv")).unwrap();
+    let on = "traffic.speed from the drop folder: bad.csv".to_owned();
+    let dropped = entry("cityloom", on, "refused COLUMN_MISSING");
+    eventually("the drop folder's entry", async || entries(&city, "submit").contains(&dropped).then_some(()))
+        .await;
+    city.write("queries/kpi_more.sql", "SELECT 1 AS\n");
+    server.claim("kpi_more.sql");
+    eventually("the reload's entry", async || {
+        let reloads = entries(&city, "reload");
+        reloads.iter().any(|(_, on, how)| on == "queries" && !how.ends_with(" 0 problems")).then_some(())
+    })
+    .await;
+    assert_eq!(entries(&city, "start").len(), 1);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_that_was_changed_or_cut_is_told() {
+    let city = locked();
+    let mut server = Server::start(&city).await;
+    server.bears(token(&city, "Li Wei", &["--role", "officer", "--department", "traffic"]));
+    server.submit("police.incidents", "text/csv", incident(1, 0, "theft", 5)).await;
+    let (code, told) = verified(&city, &[]);
+    assert!(code == Some(0) && told.lines().count() == 2, "beside the running city: {told}");
+    server.stop().await;
+    let (_, told) = verified(&city, &[]);
+    let anchor = told.lines().find_map(|line| line.split_once("anchor audit:")).unwrap().1.to_owned();
+    let anchor = format!("audit:{anchor}");
+    assert_eq!(verified(&city, &["--anchor", &anchor]).0, Some(0));
+
+    let file = city.data().join("audit/journal-00000000000000000001.ndjson");
+    let whole = fs::read_to_string(&file).unwrap();
+    fs::write(&file, whole.replace("403 OTHER_DEPARTMENT", "201 OTHER_DEPARTMENT")).unwrap();
+    let (code, told) = verified(&city, &[]);
+    assert!(code == Some(1) && told.contains("does not match its hash"), "{told}");
+    let kept: Vec<&str> = whole.split_inclusive('\n').take(2).collect();
+    fs::write(&file, kept.concat()).unwrap();
+    assert_eq!(verified(&city, &[]).0, Some(0), "a chain alone does not know its end");
+    let (code, told) = verified(&city, &["--anchor", &anchor]);
+    assert!(code == Some(1) && told.contains("shortened"), "{told}");
 }
