@@ -23,7 +23,7 @@ use super::generate::{Demo, Feeder};
 use super::lock::{KeyWatch, guard};
 use super::outlet::{self, DeskLog};
 use super::tick::Sinks;
-use super::{Workshop, WorkshopOptions, reload, tend};
+use super::{Workshop, WorkshopOptions, listen, reload, tend};
 use crate::config::Settings;
 use crate::fusion::{Engine, QueryFile, Tick};
 use crate::hub::{Hub, HubConfig};
@@ -97,13 +97,15 @@ pub async fn serve(
         workshop: Arc::clone(&workshop),
         engine,
         sinks,
-        board,
+        board: Arc::clone(&board),
         audit: audit.clone(),
         ready,
         shutdown: shutdown.clone(),
     };
     flows.spawn_on(weave(weaving, options.demo), &fusion);
     flows.spawn(look(Arc::clone(&workshop), guard, audit.clone(), shutdown.clone()));
+    let listening = listen::run(Arc::clone(&workshop), Arc::clone(&board), audit.clone(), shutdown.clone());
+    flows.spawn(listening);
     flows.spawn_on(tend::run(Arc::clone(&workshop), shutdown.clone()), &fusion);
 
     let served = tokio::spawn(door.serve(server::router(state), shutdown.clone()));

@@ -16,6 +16,8 @@ pub(super) struct Raw {
     pub limits: Limits,
     pub access: Option<Access>,
     pub tls: Option<Tls>,
+    #[serde(default)]
+    pub connectors: Vec<Connector>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -87,4 +89,34 @@ pub(super) struct Access {
 pub(super) struct Tls {
     pub certificate: String,
     pub key: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Connector {
+    pub name: String,
+    pub feed: String,
+    pub http_poll: HttpPoll,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HttpPoll {
+    pub url: String,
+    pub every_s: u64,
+    #[serde(default)]
+    pub rows: String,
+    #[serde(default)]
+    pub row: String,
+    pub error: Option<String>,
+    pub secret: Option<Secret>,
+    pub most_mib: Option<u64>,
+    pub timeout_s: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Secret {
+    pub header: String,
+    pub file: String,
 }

@@ -10,6 +10,8 @@ mod quarantine;
 mod receipt;
 mod sift;
 
+pub use crate::decode::text_columns;
+pub use crate::lake::Cursor;
 pub use land::{Feed, Lander, Upload};
 pub use quarantine::schema as quarantine_schema;
 pub use receipt::{Receipt, Refusal};

@@ -13,7 +13,7 @@ mod writer;
 pub use compact::Compaction;
 pub use durable_fs::{create_dirs, fsync_dir};
 pub use error::Error;
-pub use log::{FileEntry, Landing, TableState};
+pub use log::{Cursor, FileEntry, Landing, TableState};
 pub use table::{Commit, Table};
 pub use writer::{FileWriter, Written};
 

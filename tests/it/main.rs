@@ -12,6 +12,7 @@ mod access;
 mod bad_files;
 mod binary;
 mod chicago;
+mod connectors;
 mod contracts;
 mod crash;
 mod demo;
