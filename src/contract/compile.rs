@@ -8,9 +8,11 @@ use arrow::datatypes::DataType;
 use chrono_tz::Tz;
 use serde_saphyr::{Location, Spanned};
 
-use super::spec::{Bound, Custom, Document, EventTimeSpec, Object, PlaceSpec, Property, TitleSpec};
+use super::spec::{
+    Bound, Custom, Document, EventTimeSpec, Object, PlaceSpec, Property, TitleSpec, ToleranceSpec,
+};
 use super::{
-    Classification, Column, Contract, EventTime, Place, Range, SYSTEM_COLUMNS, TimeFormat, Title,
+    Classification, Column, Contract, EventTime, Place, Range, SYSTEM_COLUMNS, TimeFormat, Title, Tolerance,
     instant_type,
 };
 use crate::model::{FeedName, Resolution};
@@ -137,6 +139,7 @@ impl Compiler {
             event_time: None,
             place: Place::Nowhere,
             freshness_s: self.freshness(document),
+            tolerance: Tolerance::default(),
         };
         for custom in &object.custom_properties {
             self.extension(&mut contract, custom);
@@ -304,7 +307,13 @@ impl Compiler {
     }
 
     fn extension(&mut self, contract: &mut Contract, custom: &Custom) {
-        let known = ["cityloomTitle", "cityloomEventTime", "cityloomPlace", "cityloomExtraColumns"];
+        let known = [
+            "cityloomTitle",
+            "cityloomEventTime",
+            "cityloomPlace",
+            "cityloomExtraColumns",
+            "cityloomTolerance",
+        ];
         match custom.property.value.as_str() {
             "cityloomTitle" => {
                 if let Some(title) = self.value::<TitleSpec>(custom) {
@@ -319,6 +328,14 @@ impl Compiler {
             "cityloomPlace" => {
                 if let Some(spec) = self.value::<PlaceSpec>(custom) {
                     contract.place = self.place(&contract.columns, custom, &spec).unwrap_or(Place::Nowhere);
+                }
+            }
+            "cityloomTolerance" => {
+                if let Some(ToleranceSpec { rows, share }) = self.value(custom) {
+                    if share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
+                        self.at(&custom.property, "cityloomTolerance: share is a part of all rows, 0 to 1");
+                    }
+                    contract.tolerance = Tolerance { rows, share };
                 }
             }
             "cityloomExtraColumns" if custom.value != "drop" => {

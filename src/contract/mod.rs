@@ -45,6 +45,25 @@ pub struct Contract {
     pub place: Place,
     /// Past this many seconds without a row the feed is stale.
     pub freshness_s: Option<i64>,
+    /// How many rejected rows a submission may have.
+    pub tolerance: Tolerance,
+}
+
+/// How many rejected rows a submission may have before it is refused whole.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Tolerance {
+    /// So many; none: any number.
+    pub rows: Option<u64>,
+    /// This part of all its rows, 0 to 1; none: all of them.
+    pub share: Option<f64>,
+}
+
+impl Tolerance {
+    /// Whether a submission with `rejected` of `read` rows may land.
+    pub fn bears(self, rejected: u64, read: u64) -> bool {
+        let few = self.rows.is_none_or(|most| rejected <= most);
+        few && self.share.is_none_or(|most| rejected as f64 <= most * read as f64)
+    }
 }
 
 /// A title in the product's two languages.

@@ -341,7 +341,13 @@ fn sift(
         let sifted = sieve.sift(&rows).map_err(|error| decode::Error::Stopped(error.to_string()))?;
         sender.blocking_send(sifted).map_err(|_| decode::Error::Stopped("the lake takes no more rows".into()))
     })?;
-    Ok(sieve.counts)
+    let (counts, tolerance) = (sieve.counts, sieve.contract.tolerance);
+    let rejected = counts.read - counts.landed;
+    if !tolerance.bears(rejected, counts.read) {
+        let (read, reasons) = (counts.read, counts.reasons);
+        return Err(Refusal::Intolerable { rejected, read, tolerance, reasons });
+    }
+    Ok(counts)
 }
 
 type Files = (Option<Written>, Option<Written>);

@@ -47,7 +47,7 @@ impl From<Refusal> for Error {
             Refusal::FormatUnknown { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Refusal::Lake(_) => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::Internal(_) | Refusal::Io { .. } => return Self::internal(&refusal),
-            Refusal::File(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Refusal::File(_) | Refusal::Intolerable { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         };
         Self::new(status, refusal.code(), refusal.to_string())
     }

@@ -26,3 +26,4 @@ mod serve;
 mod server;
 mod stream;
 mod tidy;
+mod tolerance;
