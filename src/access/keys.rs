@@ -193,6 +193,16 @@ fn number(text: Option<&str>, wrong: &'static str) -> Result<Vec<u8>, &'static s
     if bytes.is_empty() { Err(wrong) } else { Ok(bytes) }
 }
 
+/// Secret bytes that nobody can guess.
+///
+/// # Errors
+/// [`KeyError::NoRandom`].
+pub fn random() -> Result<[u8; 32], KeyError> {
+    let mut secret = [0; 32];
+    SystemRandom::new().fill(&mut secret).map_err(|_| KeyError::NoRandom)?;
+    Ok(secret)
+}
+
 /// The private key that issues tokens. Its `Debug` shows its id only.
 pub struct SigningKey {
     id: String,
@@ -211,8 +221,7 @@ impl SigningKey {
     /// # Errors
     /// [`KeyError::NoRandom`].
     pub fn generate() -> Result<(Value, Value), KeyError> {
-        let mut seed = [0; 32];
-        SystemRandom::new().fill(&mut seed).map_err(|_| KeyError::NoRandom)?;
+        let seed = random()?;
         let pair = Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|_| KeyError::NoRandom)?;
         let public = URL_SAFE_NO_PAD.encode(pair.public_key());
         // Enough of the key to tell it from others.

@@ -15,6 +15,6 @@ pub use decide::{Deed, Denial, may};
 pub use failures::{Failures, Patience};
 pub use grant::{Bearer, Caller, Grant, Role, UnknownRole};
 #[cfg(feature = "io")]
-pub use keys::{KeyError, Keys, SigningKey};
+pub use keys::{KeyError, Keys, SigningKey, random};
 #[cfg(feature = "io")]
 pub use token::{Audience, TokenError, issue, verify};

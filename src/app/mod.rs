@@ -16,6 +16,7 @@ mod reload;
 mod serve;
 mod tend;
 mod tick;
+mod veil_key;
 mod workshop;
 
 pub use generate::Demo;

@@ -66,5 +66,6 @@ impl Trouble {
     }
 }
 
-#[cfg(test)]
+// It serves its sources by axum, which only the server feature brings.
+#[cfg(all(test, feature = "server"))]
 mod conformance_tests;

@@ -106,6 +106,20 @@ pub struct Column {
     pub description: Option<String>,
     /// public, internal, confidential or restricted.
     pub classification: Classification,
+    /// What the lake gets of its values.
+    pub on_landing: OnLanding,
+}
+
+/// What the lake gets of a column's values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnLanding {
+    /// The values.
+    #[default]
+    Keep,
+    /// A keyed hash of each: equal values stay equal, and nobody can read them.
+    Hash,
+    /// Nothing.
+    Drop,
 }
 
 /// The bounds of a numeric column.

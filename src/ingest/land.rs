@@ -20,6 +20,7 @@ use tokio::sync::{Mutex, mpsc};
 use super::known_keys::KnownKeys;
 use super::place_rows::Placer;
 use super::sift::{Counts, Sieve, Sifted};
+use super::veil::{Veil, VeilKey};
 use super::{Receipt, Refusal, quarantine};
 use crate::contract::{Contract, KeySet, Place, Uniqueness};
 use crate::decode::{self, Format, Progress, Request, Rows};
@@ -61,6 +62,7 @@ pub struct Lander {
     inside: Arc<Vec<LngLat>>,
     clock: Arc<dyn Clock>,
     largest: u64,
+    veil_key: Option<VeilKey>,
 }
 
 impl Lander {
@@ -84,7 +86,13 @@ impl Lander {
             feeds.insert(name.clone(), Arc::new(feed));
         }
         let inside = Arc::new(inner_points(&areas).map_err(|error| Refusal::Internal(error.to_string()))?);
-        Ok(Self { feeds, areas, inside, clock, largest })
+        Ok(Self { feeds, areas, inside, clock, largest, veil_key: None })
+    }
+
+    /// The same with the key for hashed columns; without one their feeds take nothing.
+    #[must_use]
+    pub fn with_veil_key(self, key: VeilKey) -> Self {
+        Self { veil_key: Some(key), ..self }
     }
 
     /// All feeds, by name.
@@ -190,6 +198,7 @@ impl Lander {
                 Arc::clone(&self.areas),
                 Arc::clone(&self.inside),
             ),
+            veil: Veil::new(&feed.contract, self.veil_key.as_ref())?,
             unique: Uniqueness::new(&feed.contract),
             landed,
             now: self.clock.now(),

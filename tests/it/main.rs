@@ -27,3 +27,4 @@ mod server;
 mod stream;
 mod tidy;
 mod tolerance;
+mod veil;
