@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, anyhow, bail};
 use object_store::local::LocalFileSystem;
 
+use super::veil_key::veil_key;
 use crate::config::{self, Settings};
 use crate::contract::Contract;
 use crate::fusion::{Catalog, Engine, Query, QueryFile, QuerySet, SessionConfig};
@@ -61,9 +62,12 @@ impl Workshop {
         let areas = Arc::new(config::read_areas(&settings.areas).map_err(|problem| anyhow!("{problem}"))?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let lake = Lake::open(&options.data)?;
-        let lander =
+        let mut lander =
             Lander::open(&lake, &contracts, Arc::clone(&areas), Arc::clone(&clock), settings.limits.upload)
                 .await?;
+        if let Some(key) = veil_key(&options.data, &contracts)? {
+            lander = lander.with_veil_key(key);
+        }
         let catalog = catalog(&settings, &lander, &areas, options.local_files).context("setting up SQL")?;
         let lander = Arc::new(lander);
         Ok(Self { settings, contracts, areas, lander, catalog, clock, data: options.data.clone() })

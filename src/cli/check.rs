@@ -20,7 +20,10 @@ use crate::place::Areas;
 pub(super) async fn check(options: WorkshopOptions, format: ReceiptFormat) -> Result<ExitCode> {
     let mut problems = Vec::new();
     match Settings::read(&options.city, options.areas.as_deref()) {
-        Ok(settings) => problems.extend(config::read_areas(&settings.areas).err()),
+        Ok(settings) => {
+            problems.extend(config::read_areas(&settings.areas).err());
+            problems.extend(settings.access.as_ref().and_then(|access| config::read_keys(access).err()));
+        }
         Err(problem) => problems.push(problem),
     }
     let (contracts, found) = config::contracts(&options.city);

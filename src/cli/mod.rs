@@ -1,5 +1,6 @@
 //! The command line: one file for each command that is more than a line.
 
+mod audit;
 mod check;
 mod explain;
 mod land;
@@ -9,6 +10,7 @@ mod run;
 mod sql;
 mod test;
 mod text;
+mod token;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -115,6 +117,16 @@ enum Command {
         /// Which; all where none is named.
         queries: Vec<String>,
     },
+    /// Make keys and issue the tokens that a locked city asks for.
+    Token {
+        #[command(subcommand)]
+        command: token::TokenCommand,
+    },
+    /// Verify the journal and the audit log.
+    Audit {
+        #[command(subcommand)]
+        command: audit::AuditCommand,
+    },
     /// Print the completions for a shell.
     Completions {
         /// bash, zsh, fish, elvish, powershell.
@@ -173,6 +185,8 @@ pub fn main() -> ExitCode {
         Command::Test { queries, update } => run::once(test::test(options, queries, update)),
         Command::Explain { queries, measure } => run::once(explain::explain(options, queries, measure)),
         Command::Lineage { queries } => lineage::lineage(options, queries),
+        Command::Token { command } => token::token(&options, command),
+        Command::Audit { command } => Ok(audit::audit(&options.data, command)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "cityloom", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

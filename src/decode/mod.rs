@@ -10,6 +10,8 @@ mod ndjson;
 mod parquet;
 mod text_batch;
 
+pub use ndjson::text_columns;
+
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

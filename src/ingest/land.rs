@@ -20,10 +20,11 @@ use tokio::sync::{Mutex, mpsc};
 use super::known_keys::KnownKeys;
 use super::place_rows::Placer;
 use super::sift::{Counts, Sieve, Sifted};
+use super::veil::{Veil, VeilKey};
 use super::{Receipt, Refusal, quarantine};
 use crate::contract::{Contract, KeySet, Place, Uniqueness};
 use crate::decode::{self, Format, Progress, Request, Rows};
-use crate::lake::{Commit, FileWriter, Lake, Landing, Table, TableName, Written};
+use crate::lake::{Commit, Cursor, FileWriter, Lake, Landing, Table, TableName, Written};
 use crate::model::{Clock, FeedName, LngLat};
 use crate::place::Areas;
 
@@ -61,6 +62,7 @@ pub struct Lander {
     inside: Arc<Vec<LngLat>>,
     clock: Arc<dyn Clock>,
     largest: u64,
+    veil_key: Option<VeilKey>,
 }
 
 impl Lander {
@@ -84,7 +86,13 @@ impl Lander {
             feeds.insert(name.clone(), Arc::new(feed));
         }
         let inside = Arc::new(inner_points(&areas).map_err(|error| Refusal::Internal(error.to_string()))?);
-        Ok(Self { feeds, areas, inside, clock, largest })
+        Ok(Self { feeds, areas, inside, clock, largest, veil_key: None })
+    }
+
+    /// The same with the key for hashed columns; without one their feeds take nothing.
+    #[must_use]
+    pub fn with_veil_key(self, key: VeilKey) -> Self {
+        Self { veil_key: Some(key), ..self }
     }
 
     /// All feeds, by name.
@@ -134,7 +142,7 @@ impl Lander {
         let progress = upload.progress;
         let source =
             move |sink: &mut decode::Sink<'_>| decode::decode(format, file, &request, &progress, sink);
-        let stamp = Stamp { file: upload.name, sha256, bytes, started };
+        let stamp = Stamp { file: upload.name, sha256, cursor: None, bytes, started };
         self.land(&feed, stamp, source).await
     }
 
@@ -143,10 +151,25 @@ impl Lander {
     /// # Errors
     /// A [`Refusal`]; nothing has landed then.
     pub async fn land_batch(&self, feed: &str, batch: RecordBatch, source: &str) -> Result<Receipt, Refusal> {
+        self.land_live(feed, batch, source, None).await
+    }
+
+    /// The same; with the commit of its rows the source's cursor moves, and not without.
+    ///
+    /// # Errors
+    /// A [`Refusal`]; nothing has landed then, and the cursor stands where it stood.
+    pub async fn land_live(
+        &self,
+        feed: &str,
+        batch: RecordBatch,
+        source: &str,
+        cursor: Option<Cursor>,
+    ) -> Result<Receipt, Refusal> {
         let feed = Arc::clone(self.feed(feed)?);
         let request = request(&feed.contract);
         let bytes = batch.get_array_memory_size() as u64;
-        let stamp = Stamp { file: source.to_owned(), sha256: String::new(), bytes, started: Instant::now() };
+        let (file, started) = (source.to_owned(), Instant::now());
+        let stamp = Stamp { file, sha256: String::new(), cursor, bytes, started };
         let give = move |sink: &mut decode::Sink<'_>| {
             let numbers = (1..=i64::try_from(batch.num_rows()).unwrap_or(i64::MAX)).collect();
             let batch = request.arrange(&batch)?;
@@ -175,6 +198,7 @@ impl Lander {
                 Arc::clone(&self.areas),
                 Arc::clone(&self.inside),
             ),
+            veil: Veil::new(&feed.contract, self.veil_key.as_ref())?,
             unique: Uniqueness::new(&feed.contract),
             landed,
             now: self.clock.now(),
@@ -216,6 +240,7 @@ fn inner_points(areas: &Areas) -> Result<Vec<LngLat>, ArrowError> {
 struct Stamp {
     file: String,
     sha256: String,
+    cursor: Option<Cursor>,
     bytes: u64,
     started: Instant,
 }
@@ -247,23 +272,24 @@ async fn commit(
     bad: Option<Written>,
 ) -> Result<Receipt, Refusal> {
     let kept = serde_json::to_value(&receipt).map_err(|error| Refusal::Internal(error.to_string()))?;
-    let entry = |files: Option<Written>, sha256: &str| Commit {
+    let entry = |files: Option<Written>, sha256: &str, cursor: Option<Cursor>| Commit {
         files: files.into_iter().collect(),
         sha256: sha256.to_owned(),
+        cursor,
         submission: receipt.submission.clone(),
         landed_at,
         receipt: kept.clone(),
     };
     if bad.is_some() {
         feed.quarantine
-            .commit(&entry(bad, ""))
+            .commit(&entry(bad, "", None))
             .await?
             .map_err(|_| Refusal::Internal("quarantine recognised rows".into()))?;
     }
-    if good.is_none() && stamp.sha256.is_empty() {
+    if good.is_none() && stamp.sha256.is_empty() && stamp.cursor.is_none() {
         return Ok(receipt);
     }
-    match feed.table.commit(&entry(good.clone(), &stamp.sha256)).await? {
+    match feed.table.commit(&entry(good.clone(), &stamp.sha256, stamp.cursor.clone())).await? {
         Ok(_) => Ok(Receipt { seconds: stamp.started.elapsed().as_secs_f64(), ..receipt }),
         Err(earlier) => {
             feed.table.discard(good.as_slice()).await;
@@ -324,7 +350,13 @@ fn sift(
         let sifted = sieve.sift(&rows).map_err(|error| decode::Error::Stopped(error.to_string()))?;
         sender.blocking_send(sifted).map_err(|_| decode::Error::Stopped("the lake takes no more rows".into()))
     })?;
-    Ok(sieve.counts)
+    let (counts, tolerance) = (sieve.counts, sieve.contract.tolerance);
+    let rejected = counts.read - counts.landed;
+    if !tolerance.bears(rejected, counts.read) {
+        let (read, reasons) = (counts.read, counts.reasons);
+        return Err(Refusal::Intolerable { rejected, read, tolerance, reasons });
+    }
+    Ok(counts)
 }
 
 type Files = (Option<Written>, Option<Written>);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::contract::Tolerance;
 use crate::decode;
 use crate::lake;
 
@@ -62,6 +63,20 @@ pub enum Refusal {
         /// The bound.
         most: u64,
     },
+    /// More rows are rejected than the contract bears.
+    #[error(
+        "{rejected} of {read} rows are rejected, more than the contract's {}: {}", bound(*tolerance), counted(reasons)
+    )]
+    Intolerable {
+        /// How many.
+        rejected: u64,
+        /// Of how many.
+        read: u64,
+        /// What the contract bears.
+        tolerance: Tolerance,
+        /// Rejected rows by the code of their first reason.
+        reasons: BTreeMap<String, u64>,
+    },
     /// The file cannot be opened or read.
     #[error("{file}: {source}")]
     Io {
@@ -78,6 +93,16 @@ pub enum Refusal {
     Internal(String),
 }
 
+fn bound(tolerance: Tolerance) -> String {
+    let rows = tolerance.rows.map(|rows| format!("{rows} rows"));
+    let share = tolerance.share.map(|share| format!("{} %", share * 100.0));
+    [rows, share].into_iter().flatten().collect::<Vec<_>>().join(" or ")
+}
+
+fn counted(reasons: &BTreeMap<String, u64>) -> String {
+    reasons.iter().map(|(code, rows)| format!("{code} {rows}")).collect::<Vec<_>>().join(", ")
+}
+
 impl Refusal {
     /// The stable code.
     pub fn code(&self) -> &'static str {
@@ -88,6 +113,7 @@ impl Refusal {
             Self::File(decode::Error::Empty) => "EMPTY_FILE",
             Self::File(_) => "FILE_UNREADABLE",
             Self::TooLarge { .. } => "FILE_TOO_LARGE",
+            Self::Intolerable { .. } => "TOO_MANY_REJECTED",
             Self::Io { .. } => "FILE_NOT_READ",
             Self::Lake(_) => "LAKE_UNAVAILABLE",
             Self::Internal(_) => "INTERNAL",

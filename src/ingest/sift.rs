@@ -15,6 +15,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::place_rows::{Placed, Placer};
 use super::quarantine::{Rejected, raw_json};
+use super::veil::Veil;
 use crate::contract::{self, Code, Contract, KeySet, Reject, Uniqueness};
 use crate::decode::Rows;
 use crate::model::Micros;
@@ -37,6 +38,7 @@ pub(super) struct Counts {
 pub(super) struct Sieve {
     pub(super) contract: Arc<Contract>,
     pub(super) placer: Placer,
+    pub(super) veil: Veil,
     pub(super) unique: Uniqueness,
     pub(super) landed: Arc<KeySet>,
     pub(super) now: Micros,
@@ -47,8 +49,10 @@ pub(super) struct Sieve {
 
 impl Sieve {
     pub(super) fn sift(&mut self, rows: &Rows) -> Result<Sifted, ArrowError> {
-        let checked = contract::check(&self.contract, &rows.batch)?;
+        let mut checked = contract::check(&self.contract, &rows.batch)?;
+        checked.batch = self.veil.batch(checked.batch)?;
         let mut rejects = checked.rejects;
+        self.veil.reasons(&mut rejects);
         let placed = self.placer.place(&checked.batch, self.now)?;
         self.blame_place(&placed, &checked.batch, &mut rejects);
         let event_time = self.event_time(&checked.batch, &mut rejects);
@@ -123,14 +127,14 @@ impl Sieve {
         for (&row, reasons) in rejects {
             if let (Some(first), Some(number)) = (reasons.first(), rows.numbers.get(row)) {
                 *self.counts.reasons.entry(first.code.to_string()).or_default() += 1;
-                rejected.push(*number, reasons, &raw_json(&rows.batch, row));
+                rejected.push(*number, reasons, &raw_json(&rows.batch, row, &self.veil));
             }
         }
         for line in &rows.unreadable {
             *self.counts.reasons.entry(Code::RowUnreadable.to_string()).or_default() += 1;
             let reason =
                 Reject { code: Code::RowUnreadable, column: String::new(), value: Some(line.why.clone()) };
-            rejected.push(line.number, &[reason], &line.text);
+            rejected.push(line.number, &[reason], self.veil.line(&line.text));
         }
         if rejected.len() == 0 {
             return Ok(None);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use deltalake_core::kernel::{Action, Add};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The key in a commit's info under which cityloom keeps what landed.
 pub(super) const COMMIT_KEY: &str = "cityloom";
@@ -27,6 +27,8 @@ pub struct TableState {
     pub rows: u64,
     /// Landings by the fingerprint of their content.
     pub landings: HashMap<String, Landing>,
+    /// Where live sources stand, by their names: each moved with its last landing's commit.
+    pub cursors: HashMap<String, Arc<Value>>,
     /// The newest event time of all rows.
     pub newest_event: Option<i64>,
     /// When the newest landing was committed, microseconds.
@@ -76,6 +78,26 @@ pub struct FileEntry {
     pub versions: (u64, u64),
     /// The rows themselves, for files so young and small that a reader is spared the disk.
     pub hot: Option<RecordBatch>,
+}
+
+/// Where a live source stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cursor {
+    /// The source's name.
+    pub source: String,
+    /// What only the source understands.
+    pub state: Arc<Value>,
+}
+
+impl Cursor {
+    pub(super) fn write(&self) -> Value {
+        json!({ "source": self.source, "state": *self.state })
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        let source = value.get("source")?.as_str()?.to_owned();
+        Some(Self { source, state: Arc::new(value.get("state")?.clone()) })
+    }
 }
 
 /// A submission that is in the table.
@@ -156,6 +178,9 @@ impl TableState {
         let text = |key: &str| landing.get(key).and_then(Value::as_str).map(str::to_owned);
         let (Some(fingerprint), Some(submission)) = (text("sha256"), text("submission")) else { return };
         self.landed_at = landing.get("landed_at").and_then(Value::as_i64).or(self.landed_at);
+        if let Some(cursor) = landing.get("cursor").and_then(Cursor::read) {
+            self.cursors.insert(cursor.source, cursor.state);
+        }
         if fingerprint.is_empty() {
             return;
         }

@@ -14,7 +14,7 @@ mod writer;
 pub use compact::Compaction;
 pub use durable_fs::{create_dirs, fsync_dir};
 pub use error::Error;
-pub use log::{FileEntry, Landing, Since, TableState};
+pub use log::{Cursor, FileEntry, Landing, Since, TableState};
 pub use table::{Commit, Table};
 pub use writer::{FileWriter, Written};
 

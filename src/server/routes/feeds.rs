@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::{Extension, Json};
 use futures::StreamExt as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -14,6 +14,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use crate::decode::Progress;
 use crate::ingest::{Receipt, Refusal, Upload};
+use crate::model::SubmissionId;
 use crate::server::ServerState;
 use crate::server::error::Error;
 
@@ -49,7 +50,7 @@ pub(in crate::server) async fn submit(
     Query(named): Query<Named>,
     headers: HeaderMap,
     body: Body,
-) -> Result<(StatusCode, Json<Receipt>), Error> {
+) -> Result<(StatusCode, Extension<SubmissionId>, Json<Receipt>), Error> {
     let feed = format!("{department}.{feed}");
     state.lander.feed(&feed)?;
     let name = named.name.unwrap_or_else(|| name_by_type(&headers));
@@ -59,7 +60,7 @@ pub(in crate::server) async fn submit(
     let upload = Upload { path: spool.path.clone(), name, progress: Arc::new(Progress::default()) };
     let receipt = state.lander.land_file(&feed, upload).await?;
     let status = if receipt.duplicate_of.is_some() { StatusCode::OK } else { StatusCode::CREATED };
-    Ok((status, Json(receipt)))
+    Ok((status, Extension(SubmissionId(receipt.submission.clone())), Json(receipt)))
 }
 
 fn name_by_type(headers: &HeaderMap) -> String {
