@@ -4,14 +4,16 @@ SHELL        := /bin/bash
 CARGO        ?= cargo
 PYTHON       ?= python3
 DEMO_ARGS    ?=
+BENCH_ROWS   ?= 20000000
 TARGET       := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 TOOLS        := $(TARGET)/tools
 VENV         := $(TOOLS)/python
+PEERS        := $(TOOLS)/peers
 NODE_STAMP   := web/node_modules/.package-lock.json
 WEB_SOURCES  := $(shell find web/src web/public web/index.html web/package.json web/vite.config.ts web/tsconfig.json -type f 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help tools demo build test setup lint fmt rust-test sql-test web-test e2e web clean
+.PHONY: help tools demo build bench test setup lint fmt rust-test sql-test web-test e2e web clean
 
 help:            ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,6 +24,10 @@ demo: web        ## build, start the demo city with its data, print the wall's a
 
 build: web       ## the optimised binary, pages inside
 	$(CARGO) build --release --locked
+
+bench: build $(PEERS)/ready   ## measure beside chdb, DuckDB and polars, write docs/benchmarks.md
+	$(PEERS)/bin/python benches/peers/run.py $(TARGET)/release/cityloom $(BENCH_ROWS) $(TARGET)/bench docs/benchmarks.md
+	$(CARGO) bench --locked
 
 test: setup lint rust-test sql-test web-test e2e   ## everything that must hold
 	@echo "== all checks passed"
@@ -75,6 +81,11 @@ $(NODE_STAMP): web/package-lock.json
 $(VENV)/ready: tests/oracle/requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/oracle/requirements.txt
+	@touch $@
+
+$(PEERS)/ready: benches/peers/requirements.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet --disable-pip-version-check -r benches/peers/requirements.txt
 	@touch $@
 
 clean:           ## remove what was built

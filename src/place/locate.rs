@@ -69,6 +69,10 @@ pub(super) struct Index {
 impl Index {
     /// `depths` says of each area how far below the top it lies.
     pub(super) fn new(areas: &[Area], depths: &[usize]) -> Self {
+        Self::within(areas, depths, MOST_BOXES, MOST_TOUCHES)
+    }
+
+    fn within(areas: &[Area], depths: &[usize], most_boxes: usize, most_touches: usize) -> Self {
         let mut lowest_first: Vec<usize> = (0..areas.len()).collect();
         lowest_first.sort_by_key(|&i| (Reverse(depths[i]), i));
         let (mut parts, mut edges) = (Vec::with_capacity(areas.len()), Vec::new());
@@ -91,8 +95,10 @@ impl Index {
         let around = around.unwrap_or_else(|| Rect::new(Coord { x: 0.0, y: 0.0 }, Coord { x: 0.0, y: 0.0 }));
         let mut side = usual_side(areas, depths) / FINENESS;
         loop {
-            let frame = Frame::over(&around, side, MOST_BOXES);
-            if let Some((boxes, lists)) = Touches::new(&parts, &edges, &frame).map(Touches::pack) {
+            let frame = Frame::over(&around, side, most_boxes);
+            if let Some((boxes, lists)) =
+                Touches::new(&parts, &edges, &frame, most_touches).map(Touches::pack)
+            {
                 return Self { codes, parts, edges, frame, boxes, lists };
             }
             side = frame.side() * 2.0;
@@ -183,12 +189,12 @@ struct Touches {
 
 impl Touches {
     /// None where it would take too much memory.
-    fn new(parts: &[Part], edges: &[Line], frame: &Frame) -> Option<Self> {
+    fn new(parts: &[Part], edges: &[Line], frame: &Frame, most: usize) -> Option<Self> {
         let mut touches = Self { boxes: vec![0; frame.len()], chain: Vec::new() };
         let mut painter = Painter::default();
         for (n, part) in (0..).zip(parts) {
             painter.paint(frame, edges_of(edges, part), |at, touch| touches.add(at, n, touch, parts));
-            if touches.chain.len() > MOST_TOUCHES && frame.len() > parts.len() {
+            if touches.chain.len() > most && frame.len() > parts.len() {
                 return None;
             }
         }
@@ -377,8 +383,8 @@ mod tests {
             |n| area(n, 0, None, u8::try_from(n).ok(), vec![Polygon::new(rectangle(0, 0, 1, 1), Vec::new())]);
         let areas: Vec<Area> = std::iter::once(tiny).chain((1..=240).map(large)).collect();
         let depths: Vec<usize> = (0..areas.len()).map(|n| if n == 0 { 3 } else { 0 }).collect();
-        let index = Index::new(&areas, &depths);
-        assert!(index.boxes.len() * 240 <= MOST_TOUCHES * 2, "{} boxes", index.boxes.len());
+        let index = Index::within(&areas, &depths, 1 << 14, 1 << 16);
+        assert!(index.boxes.len() * 240 <= 1 << 17, "{} boxes", index.boxes.len());
         let at = |lng, day| index.locate(LngLat { lng, lat: 0.0001 }, day);
         assert_eq!((at(0.0001, 0), at(0.5, 0), at(0.5, 9), at(1.5, 0)), (Some(0), Some(1), Some(10), None));
     }

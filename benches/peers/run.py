@@ -1,0 +1,155 @@
+"""cityloom and its peers on the same rows: lands them, fuses them, holds the results against each other, writes the page.
+
+    run.py CITYLOOM_BINARY ROWS FOLDER PAGE
+
+This process stays small: a child's peak memory counts from what its parent had when it began.
+"""
+
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+HERE = Path(__file__).parent
+CITY = HERE.parent.parent
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
+SUMS = "SELECT count(*) AS cells, sum(n) AS rows, sum(mean) AS means, sum(most) AS most FROM ({})"
+BY_CELL = "SELECT count(*) AS n, avg(speed_kmh) AS mean, max(speed_kmh) AS most FROM traffic.speed GROUP BY {}"
+
+
+def run(*command):
+    """Its output, seconds and peak memory in MB; the process must end well."""
+    begun = time.perf_counter()
+    child = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=CITY)
+    out = child.stdout.read().decode()
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode != 0:
+        raise SystemExit(f"failed: {' '.join(map(str, command))}\n{out}")
+    return out, time.perf_counter() - begun, usage.ru_maxrss / 1024
+
+
+def peer(engine, task, *args):
+    out, _, memory = run(sys.executable, HERE / "engines.py", engine, task, *args)
+    answer = json.loads(out.splitlines()[-1])
+    return answer["found"], answer["seconds"], memory
+
+
+def best(of):
+    """The fastest of some rounds."""
+    return min((of() for _ in range(ROUNDS)), key=lambda round: round[1])
+
+
+def size(*paths):
+    return sum(path.stat().st_size for path in paths) / 1e6
+
+
+def land_cityloom(binary, source, folder):
+    shutil.rmtree(folder, ignore_errors=True)
+    _, seconds, memory = run(binary, "land", "traffic.speed", source, "--data", folder)
+    return None, seconds, memory
+
+
+def fuse_cityloom(binary, folder, key):
+    statement = SUMS.format(BY_CELL.format(key))
+    out, seconds, memory = run(binary, "sql", statement, "--data", folder, "--format", "json")
+    return json.loads(out), seconds, memory
+
+
+def same(results):
+    """All results are equal, numbers to one part in a hundred million."""
+    (first, expected), *others = results.items()
+    for name, found in others:
+        for key, value in expected.items():
+            if abs(float(found[key]) - float(value)) > 1e-8 * abs(float(value)):
+                raise SystemExit(f"{name} and {first} do not agree on {key}: {found[key]} and {value}")
+
+
+def table(head, rows):
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def landing(binary, source, work, rows):
+    lake, lines, found = work / "lake", [], {}
+    _, seconds, memory = best(lambda: land_cityloom(binary, source, lake))
+    good = list(lake.glob("lake/feeds/traffic/speed/*.parquet"))
+    counts = fuse_cityloom(binary, lake, "_cell")[0]
+    found["cityloom"] = {"good": counts["rows"], "cells": counts["cells"]}
+    ours = seconds
+    lines.append(["cityloom", f"{rows / seconds / 1e6:.2f}", "1", f"{memory:.0f}", f"{size(*good):.0f}"])
+    for engine in ["chdb", "polars", "duckdb"]:
+        out = work / engine
+        _, seconds, memory = best(lambda: peer(engine, "land", source, out))
+        counts = peer("pyarrow", "count", out, "-")[0]
+        if counts["good"] + counts["bad"] != rows:
+            raise SystemExit(f"{engine} lost rows: {counts}")
+        if counts["cells"] is not None:
+            found[engine] = {"good": counts["good"], "cells": counts["cells"]}
+        elif counts["good"] != found["cityloom"]["good"]:
+            raise SystemExit(f"{engine} landed other rows: {counts}")
+        name = engine if counts["cells"] is not None else f"{engine}, without cells"
+        good = Path(f"{out}.good.parquet")
+        lines.append([name, f"{rows / seconds / 1e6:.2f}", f"{seconds / ours:.2f}", f"{memory:.0f}", f"{size(good):.0f}"])
+    same(found)
+    return table(["", "million rows/s", "time, cityloom = 1", "peak MB", "MB on disk"], lines)
+
+
+def fusion(binary, work):
+    lake = work / "lake"
+    files = f"{lake}/lake/feeds/traffic/speed/*.parquet"
+    start = best(lambda: run(binary, "sql", "SELECT 1", "--data", lake))[1]
+    lines = []
+    for title, kind, key in [
+        ("cells stored", "stored", "_cell"),
+        ("cells computed", "computed", "h3_latlng_to_cell(lat, lng, 9)"),
+    ]:
+        answers = {"cityloom": best(lambda: fuse_cityloom(binary, lake, key))}
+        for engine in ["chdb", "polars"] + (["duckdb"] if kind == "stored" else []):
+            answers[engine] = best(lambda: peer(engine, "fuse", files, kind))
+        same({name: found for name, (found, _, _) in answers.items()})
+        ours = answers["cityloom"][1]
+        for name, (_, seconds, memory) in answers.items():
+            lines.append([f"{title}, {name}", f"{seconds:.2f}", f"{seconds / ours:.2f}", f"{memory:.0f}"])
+    return start, table(["", "seconds", "time, cityloom = 1", "peak MB"], lines)
+
+
+def machine():
+    cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    memory = int(re.search(r"MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text())[1]) / 2**20
+    return f"{os.cpu_count()} × {cpu[1] if cpu else platform.processor()}, {memory:.0f} GiB, {platform.system()} {platform.release()}"
+
+
+def main():
+    binary, rows, work, page = Path(sys.argv[1]).resolve(), int(sys.argv[2]), Path(sys.argv[3]).resolve(), Path(sys.argv[4])
+    work.mkdir(parents=True, exist_ok=True)
+    source = work / f"speed-{rows}.parquet"
+    if not source.exists():
+        run(sys.executable, HERE / "data.py", rows, source)
+    landed = landing(binary, source, work, rows)
+    start, fused = fusion(binary, work)
+    versions = ", ".join(f"{name} {version(name)}" for name in ["chdb", "duckdb", "polars", "polars-h3", "pyarrow"])
+    template = (HERE / "page.md").read_text()
+    values = {
+        "machine": machine(),
+        "versions": versions,
+        "rows": f"{rows / 1e6:g} million",
+        "source_mb": f"{size(source):.0f}",
+        "rounds": str(ROUNDS),
+        "landing": landed,
+        "fusion": fused,
+        "start": f"{start:.2f}",
+    }
+    for name, value in values.items():
+        template = template.replace("{" + name + "}", value)
+    page.write_text(template)
+    print(template)
+
+
+main()
