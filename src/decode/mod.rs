@@ -103,11 +103,11 @@ pub enum Error {
         /// What the reader said.
         why: String,
     },
-    /// It lacks a column that the contract requires.
-    #[error("the file has no column `{header}`; it has: {found}")]
+    /// It lacks columns that the contract requires.
+    #[error("the file has no column {}; it has: {found}", listed(headers))]
     ColumnMissing {
-        /// The header that is missing.
-        header: String,
+        /// The headers that are missing.
+        headers: Vec<String>,
         /// The headers that are there.
         found: String,
     },
@@ -160,14 +160,13 @@ impl Request {
     fn resolve(&self, found: &[String]) -> Result<Vec<Option<usize>>, Error> {
         let resolved: Vec<Option<usize>> =
             self.headers.iter().map(|header| found.iter().position(|name| name == header)).collect();
-        let missing =
-            resolved.iter().zip(&self.required).position(|(index, required)| *required && index.is_none());
-        match missing {
-            None => Ok(resolved),
-            Some(index) => Err(Error::ColumnMissing {
-                header: self.headers.get(index).cloned().unwrap_or_default(),
-                found: listed(found),
-            }),
+        let missing = resolved.iter().zip(&self.required).zip(&self.headers);
+        let missing = missing.filter(|((index, required), _)| **required && index.is_none());
+        let headers: Vec<String> = missing.map(|(_, header)| header.clone()).collect();
+        if headers.is_empty() {
+            Ok(resolved)
+        } else {
+            Err(Error::ColumnMissing { headers, found: listed(found) })
         }
     }
 }

@@ -57,7 +57,7 @@ fn an_unclosed_quote_does_not_swallow_the_file() {
 fn a_file_without_a_required_column_is_refused_by_name() {
     for (format, bytes) in [(Format::Csv, "lat,b\n1,2\n"), (Format::Ndjson, "{\"lat\":1}\n")] {
         let refused = run(format, bytes.as_bytes()).unwrap_err();
-        assert!(matches!(&refused, Error::ColumnMissing { header, .. } if header == "lng"), "{refused}");
+        assert!(matches!(&refused, Error::ColumnMissing { headers, .. } if headers == &["lng"]), "{refused}");
     }
     assert_eq!(run(Format::Csv, b""), Err(Error::Empty));
     assert!(matches!(

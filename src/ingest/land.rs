@@ -16,9 +16,11 @@ use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, mpsc};
+use uuid::Uuid;
 
 use super::known_keys::KnownKeys;
 use super::place_rows::Placer;
+use super::running::Running;
 use super::sift::{Counts, Sieve, Sifted};
 use super::{Receipt, Refusal, quarantine};
 use crate::contract::{Contract, KeySet, Place, Uniqueness};
@@ -39,7 +41,7 @@ pub struct Feed {
     pub table: Arc<Table>,
     /// Its rejected rows.
     pub quarantine: Arc<Table>,
-    keys: Mutex<KnownKeys>,
+    pub(super) keys: Mutex<KnownKeys>,
 }
 
 /// A file on its way in.
@@ -53,14 +55,45 @@ pub struct Upload {
     pub progress: Arc<Progress>,
 }
 
+/// What its sender says of a submission.
+#[derive(Debug, Clone, Default)]
+pub struct Terms {
+    /// The id that it shall have; none: a new one.
+    pub id: Option<Uuid>,
+    /// The submission whose rejected rows it brings mended.
+    pub mends: Option<String>,
+}
+
 /// Lands submissions of all feeds.
 #[derive(Debug)]
 pub struct Lander {
     feeds: BTreeMap<FeedName, Arc<Feed>>,
     areas: Arc<Areas>,
     inside: Arc<Vec<LngLat>>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     largest: u64,
+    /// Submissions that are under way.
+    pub running: Running,
+}
+
+/// A file that may land, or the receipt of the time that it did.
+pub(super) enum Opened {
+    Known(Receipt),
+    New(Stamp, Source),
+}
+
+/// A file that is ready to be read.
+pub(super) struct Source {
+    format: Format,
+    file: File,
+    request: Request,
+    progress: Arc<Progress>,
+}
+
+impl Source {
+    pub(super) fn read(self, sink: &mut decode::Sink<'_>) -> Result<(), decode::Error> {
+        decode::decode(self.format, self.file, &self.request, &self.progress, sink)
+    }
 }
 
 impl Lander {
@@ -84,7 +117,7 @@ impl Lander {
             feeds.insert(name.clone(), Arc::new(feed));
         }
         let inside = Arc::new(inner_points(&areas).map_err(|error| Refusal::Internal(error.to_string()))?);
-        Ok(Self { feeds, areas, inside, clock, largest })
+        Ok(Self { feeds, areas, inside, clock, largest, running: Running::default() })
     }
 
     /// All feeds, by name.
@@ -111,8 +144,31 @@ impl Lander {
     /// # Errors
     /// A [`Refusal`]; nothing has landed then.
     pub async fn land_file(&self, feed: &str, upload: Upload) -> Result<Receipt, Refusal> {
-        let started = Instant::now();
+        self.land_with(feed, upload, Terms::default()).await
+    }
+
+    /// Lands a file as its sender says.
+    ///
+    /// # Errors
+    /// A [`Refusal`]; nothing has landed then.
+    pub async fn land_with(&self, feed: &str, upload: Upload, terms: Terms) -> Result<Receipt, Refusal> {
         let feed = Arc::clone(self.feed(feed)?);
+        match self.open_file(&feed, upload, terms).await? {
+            Opened::Known(receipt) => Ok(receipt),
+            Opened::New(stamp, source) => {
+                self.land(&feed, stamp, move |sink: &mut decode::Sink<'_>| source.read(sink)).await
+            }
+        }
+    }
+
+    /// Looks at a file from outside: its size, its format, whether its content is known.
+    pub(super) async fn open_file(
+        &self,
+        feed: &Feed,
+        upload: Upload,
+        terms: Terms,
+    ) -> Result<Opened, Refusal> {
+        let started = Instant::now();
         let io = |source| Refusal::Io { file: upload.name.clone(), source };
         let mut file = File::open(&upload.path).map_err(io)?;
         let bytes = file.metadata().map_err(io)?.len();
@@ -127,15 +183,15 @@ impl Lander {
         let (mut file, sha256) = fingerprint(file).await.map_err(io)?;
         feed.table.catch_up().await?;
         if let Some(earlier) = feed.table.state().landings.get(&sha256) {
-            return duplicate(earlier, &upload.name, started);
+            return duplicate(earlier, &upload.name, started).map(Opened::Known);
         }
+        let submission = feed.admits(&terms)?;
         file.rewind().map_err(io)?;
-        let request = request(&feed.contract);
-        let progress = upload.progress;
-        let source =
-            move |sink: &mut decode::Sink<'_>| decode::decode(format, file, &request, &progress, sink);
-        let stamp = Stamp { file: upload.name, sha256, bytes, started };
-        self.land(&feed, stamp, source).await
+        let stamp = Stamp { submission, mends: terms.mends, file: upload.name, sha256, bytes, started };
+        Ok(Opened::New(
+            stamp,
+            Source { format, file, request: request(&feed.contract), progress: upload.progress },
+        ))
     }
 
     /// Lands a batch of a live source, whose columns are named as the contract's headers.
@@ -146,7 +202,14 @@ impl Lander {
         let feed = Arc::clone(self.feed(feed)?);
         let request = request(&feed.contract);
         let bytes = batch.get_array_memory_size() as u64;
-        let stamp = Stamp { file: source.to_owned(), sha256: String::new(), bytes, started: Instant::now() };
+        let stamp = Stamp {
+            submission: Uuid::now_v7().to_string(),
+            mends: None,
+            file: source.to_owned(),
+            sha256: String::new(),
+            bytes,
+            started: Instant::now(),
+        };
         let give = move |sink: &mut decode::Sink<'_>| {
             let numbers = (1..=i64::try_from(batch.num_rows()).unwrap_or(i64::MAX)).collect();
             let batch = request.arrange(&batch)?;
@@ -164,24 +227,11 @@ impl Lander {
         // One landing a keyed feed at a time: two at once could both bring the same key.
         let mut keys = if feed.contract.key.is_empty() { None } else { Some(feed.keys.lock().await) };
         let landed = match &mut keys {
-            Some(keys) => keys.up_to_date(&feed.contract, &feed.table).await?,
+            Some(keys) => feed.taken_keys(keys).await?,
             None => Arc::new(KeySet::default()),
         };
-        let submission = uuid::Uuid::now_v7().to_string();
-        let sieve = Sieve {
-            contract: Arc::clone(&feed.contract),
-            placer: Placer::new(
-                feed.contract.place.clone(),
-                Arc::clone(&self.areas),
-                Arc::clone(&self.inside),
-            ),
-            unique: Uniqueness::new(&feed.contract),
-            landed,
-            now: self.clock.now(),
-            submission: submission.clone(),
-            file: stamp.file.clone(),
-            counts: Counts::default(),
-        };
+        let sieve = self.sieve(feed, &stamp, landed);
+        let submission = stamp.submission.clone();
         let landed_at = sieve.now.0;
         let (sender, receiver) = mpsc::channel(QUEUE);
         let sifting = tokio::task::spawn_blocking(move || sift(sieve, source, &sender));
@@ -197,9 +247,34 @@ impl Lander {
                 return Err(Refusal::Internal(error.to_string()));
             }
         };
-        let receipt = stamp.receipt(feed, &submission, &counts);
+        let receipt = stamp.receipt(feed, &counts);
         let (good, bad) = written?;
         commit(feed, &stamp, receipt, landed_at, good, bad).await
+    }
+
+    /// What sifts the rows of a submission, where `landed` are the keys that are taken.
+    pub(super) fn sieve(&self, feed: &Feed, stamp: &Stamp, landed: Arc<KeySet>) -> Sieve {
+        Sieve {
+            contract: Arc::clone(&feed.contract),
+            placer: Placer::new(
+                feed.contract.place.clone(),
+                Arc::clone(&self.areas),
+                Arc::clone(&self.inside),
+            ),
+            unique: Uniqueness::new(&feed.contract),
+            landed,
+            now: self.clock.now(),
+            submission: stamp.submission.clone(),
+            file: stamp.file.clone(),
+            counts: Counts::default(),
+        }
+    }
+}
+
+impl Feed {
+    /// The keys that its table holds.
+    pub(super) async fn taken_keys(&self, keys: &mut KnownKeys) -> Result<Arc<KeySet>, Refusal> {
+        keys.up_to_date(&self.contract, &self.table).await
     }
 }
 
@@ -213,7 +288,9 @@ fn inner_points(areas: &Areas) -> Result<Vec<LngLat>, ArrowError> {
 }
 
 /// What is known of a submission before it is read.
-struct Stamp {
+pub(super) struct Stamp {
+    submission: String,
+    mends: Option<String>,
     file: String,
     sha256: String,
     bytes: u64,
@@ -221,9 +298,9 @@ struct Stamp {
 }
 
 impl Stamp {
-    fn receipt(&self, feed: &Feed, submission: &str, counts: &Counts) -> Receipt {
+    pub(super) fn receipt(&self, feed: &Feed, counts: &Counts) -> Receipt {
         Receipt {
-            submission: submission.to_owned(),
+            submission: self.submission.clone(),
             feed: feed.contract.feed.to_string(),
             file: self.file.clone(),
             rows_read: counts.read,
@@ -234,6 +311,7 @@ impl Stamp {
             bytes: self.bytes,
             seconds: self.started.elapsed().as_secs_f64(),
             contract_version: feed.contract.version.clone(),
+            mends: self.mends.clone(),
         }
     }
 }

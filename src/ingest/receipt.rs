@@ -32,6 +32,20 @@ pub struct Receipt {
     pub seconds: f64,
     /// The contract's version that the rows were held against.
     pub contract_version: String,
+    /// The submission whose rejected rows this one brings mended.
+    #[serde(default)]
+    pub mends: Option<String>,
+}
+
+/// One of the things that are wrong with a file that was refused whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Violation {
+    /// The stable code.
+    pub code: &'static str,
+    /// The header that it concerns.
+    pub column: String,
+    /// What is wrong.
+    pub detail: String,
 }
 
 /// Why a submission was refused whole: nothing of it landed.
@@ -44,6 +58,32 @@ pub enum Refusal {
         feed: String,
         /// A suggestion, or the empty text.
         hint: String,
+    },
+    /// No such submission in that feed.
+    #[error("`{feed}` has no submission `{submission}`")]
+    UnknownSubmission {
+        /// The feed.
+        feed: String,
+        /// What was asked for.
+        submission: String,
+    },
+    /// The id is another submission's.
+    #[error("`{submission}` is the id of another submission; choose a new one")]
+    SubmissionTaken {
+        /// The id.
+        submission: String,
+    },
+    /// The submission was withdrawn.
+    #[error("submission `{submission}` was withdrawn; send the whole file again instead")]
+    SubmissionWithdrawn {
+        /// The id.
+        submission: String,
+    },
+    /// Too many submissions at once.
+    #[error("{running} submissions are being taken already; try again in a moment")]
+    Busy {
+        /// How many.
+        running: usize,
     },
     /// The format cannot be told.
     #[error("`{file}` is neither Parquet, CSV (.csv), NDJSON (.ndjson) nor GeoJSON (.geojson)")]
@@ -83,6 +123,10 @@ impl Refusal {
     pub fn code(&self) -> &'static str {
         match self {
             Self::UnknownFeed { .. } => "FEED_UNKNOWN",
+            Self::UnknownSubmission { .. } => "SUBMISSION_UNKNOWN",
+            Self::SubmissionTaken { .. } => "SUBMISSION_TAKEN",
+            Self::SubmissionWithdrawn { .. } => "SUBMISSION_WITHDRAWN",
+            Self::Busy { .. } => "TOO_BUSY",
             Self::FormatUnknown { .. } => "FORMAT_UNKNOWN",
             Self::File(decode::Error::ColumnMissing { .. }) => "COLUMN_MISSING",
             Self::File(decode::Error::Empty) => "EMPTY_FILE",
@@ -94,8 +138,23 @@ impl Refusal {
         }
     }
 
+    /// Each thing that is wrong, where there are several: columns that are missing.
+    pub fn violations(&self) -> Vec<Violation> {
+        match self {
+            Self::File(decode::Error::ColumnMissing { headers, .. }) => {
+                let violation = |header: &String| Violation {
+                    code: self.code(),
+                    column: header.clone(),
+                    detail: format!("the file has no column `{header}`"),
+                };
+                headers.iter().map(violation).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether the sender can mend it; the rest is the city's own trouble.
     pub fn is_senders(&self) -> bool {
-        !matches!(self, Self::Lake(_) | Self::Internal(_) | Self::Io { .. })
+        !matches!(self, Self::Lake(_) | Self::Internal(_) | Self::Io { .. } | Self::Busy { .. })
     }
 }

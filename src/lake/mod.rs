@@ -8,6 +8,7 @@ mod durable_fs;
 mod error;
 mod log;
 mod table;
+mod withdraw;
 mod writer;
 
 pub use compact::Compaction;

@@ -1,6 +1,7 @@
 //! HTTP and websocket doors. Wire forms stand in `wire.rs`, every route in `router.rs`; no rules here.
 
 mod asset;
+mod describe;
 mod error;
 mod router;
 mod routes;

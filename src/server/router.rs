@@ -11,18 +11,24 @@ use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Pr
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::error::Error;
-use super::routes::{areas, feeds, health, layers, tasks};
+use super::routes::{areas, feeds, health, layers, rejects, submissions, tasks};
 use super::state::ServerState;
 use super::{asset, stream};
 
 /// Every path with its methods, as `docs/openapi.json` describes them.
-pub const ROUTES: [(&str, &str); 14] = [
+pub const ROUTES: [(&str, &str); 20] = [
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),
     ("GET", "/api/openapi.json"),
     ("GET", "/api/feeds"),
+    ("GET", "/api/feeds/{department}/{feed}"),
+    ("GET", "/api/feeds/{department}/{feed}/sample"),
     ("POST", "/api/feeds/{department}/{feed}/submissions"),
+    ("GET", "/api/feeds/{department}/{feed}/submissions"),
+    ("GET", "/api/feeds/{department}/{feed}/submissions/{submission}"),
+    ("DELETE", "/api/feeds/{department}/{feed}/submissions/{submission}"),
+    ("GET", "/api/feeds/{department}/{feed}/submissions/{submission}/rejects"),
     ("GET", "/api/layers"),
     ("GET", "/api/layers/{name}"),
     ("GET", "/api/areas"),
@@ -49,10 +55,17 @@ pub fn router(state: ServerState) -> Router {
         .route("/metrics", get(health::metrics))
         .route("/api/openapi.json", get(health::openapi))
         .route("/api/feeds", get(feeds::list))
+        .route("/api/feeds/{department}/{feed}", get(feeds::show))
+        .route("/api/feeds/{department}/{feed}/sample", get(feeds::sample))
         .route(
             "/api/feeds/{department}/{feed}/submissions",
-            post(feeds::submit).layer(DefaultBodyLimit::disable()),
+            post(submissions::submit).layer(DefaultBodyLimit::disable()).get(submissions::list),
         )
+        .route(
+            "/api/feeds/{department}/{feed}/submissions/{submission}",
+            get(submissions::show).delete(submissions::withdraw),
+        )
+        .route("/api/feeds/{department}/{feed}/submissions/{submission}/rejects", get(rejects::list))
         .route("/api/layers", get(layers::list))
         .route("/api/layers/{name}", get(layers::show))
         .route("/api/areas", get(areas::list))

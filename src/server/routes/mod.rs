@@ -4,4 +4,6 @@ pub(super) mod areas;
 pub(super) mod feeds;
 pub(super) mod health;
 pub(super) mod layers;
+pub(super) mod rejects;
+pub(super) mod submissions;
 pub(super) mod tasks;
