@@ -1,30 +1,21 @@
 //! NDJSON: an object a line. Values become text; what they mean is the contract's.
 
 use std::borrow::Cow;
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use serde_json::{Map, Value};
 
 use super::text_batch::TextBatch;
-use super::{Error, MAX_ROW_BYTES, Progress, Request, Sink, cut};
+use super::{Error, MAX_ROW_BYTES, Request, Sink, cut};
 
-pub(super) fn decode(
-    file: File,
-    request: &Request,
-    progress: &Arc<Progress>,
-    sink: &mut Sink<'_>,
-) -> Result<(), Error> {
-    let mut reader = BufReader::with_capacity(256 << 10, file);
+pub(super) fn decode(text: impl Read, request: &Request, sink: &mut Sink<'_>) -> Result<(), Error> {
+    let mut reader = BufReader::with_capacity(256 << 10, text);
     let mut batch = TextBatch::new(&request.headers, sink);
     let mut line = Vec::new();
     let mut number = 0;
     let mut seen = vec![false; request.headers.len()];
     loop {
         let more = next_line(&mut reader, &mut line)?;
-        progress.bytes.fetch_add(line.len() as u64, Ordering::Relaxed);
         let text = line.trim_ascii();
         if !text.is_empty() {
             number += 1;

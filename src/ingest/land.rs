@@ -24,7 +24,7 @@ use super::running::Running;
 use super::sift::{Counts, Sieve, Sifted};
 use super::{Receipt, Refusal, quarantine};
 use crate::contract::{Contract, KeySet, Place, Uniqueness};
-use crate::decode::{self, Format, Progress, Request, Rows};
+use crate::decode::{self, Kind, Progress, ReadAs, Request, Rows};
 use crate::lake::{Commit, FileWriter, Lake, Landing, Table, TableName, Written};
 use crate::model::{Clock, FeedName, LngLat};
 use crate::place::Areas;
@@ -84,15 +84,15 @@ pub(super) enum Opened {
 
 /// A file that is ready to be read.
 pub(super) struct Source {
-    format: Format,
+    kind: Kind,
     file: File,
     request: Request,
     progress: Arc<Progress>,
 }
 
 impl Source {
-    pub(super) fn read(self, sink: &mut decode::Sink<'_>) -> Result<(), decode::Error> {
-        decode::decode(self.format, self.file, &self.request, &self.progress, sink)
+    pub(super) fn read(self, sink: &mut decode::Sink<'_>) -> Result<Option<ReadAs>, decode::Error> {
+        decode::decode(self.kind, self.file, &self.request, &self.progress, sink).map(Some)
     }
 }
 
@@ -175,10 +175,8 @@ impl Lander {
         if bytes > self.largest {
             return Err(Refusal::TooLarge { bytes, most: self.largest });
         }
-        let mut head = [0; 4096];
-        let read = file.read(&mut head).map_err(io)?;
-        file.rewind().map_err(io)?;
-        let format = Format::detect(&upload.name, head.get(..read).unwrap_or_default())
+        let kind = Kind::recognise(&upload.name, &mut file)
+            .map_err(io)?
             .ok_or_else(|| Refusal::FormatUnknown { file: upload.name.clone() })?;
         let (mut file, sha256) = fingerprint(file).await.map_err(io)?;
         feed.table.catch_up().await?;
@@ -190,7 +188,7 @@ impl Lander {
         let stamp = Stamp { submission, mends: terms.mends, file: upload.name, sha256, bytes, started };
         Ok(Opened::New(
             stamp,
-            Source { format, file, request: request(&feed.contract), progress: upload.progress },
+            Source { kind, file, request: request(&feed.contract), progress: upload.progress },
         ))
     }
 
@@ -213,7 +211,7 @@ impl Lander {
         let give = move |sink: &mut decode::Sink<'_>| {
             let numbers = (1..=i64::try_from(batch.num_rows()).unwrap_or(i64::MAX)).collect();
             let batch = request.arrange(&batch)?;
-            sink(Rows { batch, numbers, unreadable: Vec::new() })
+            sink(Rows { batch, numbers, unreadable: Vec::new() }).map(|()| None)
         };
         self.land(&feed, stamp, give).await
     }
@@ -222,7 +220,7 @@ impl Lander {
         &self,
         feed: &Feed,
         stamp: Stamp,
-        source: impl FnOnce(&mut decode::Sink<'_>) -> Result<(), decode::Error> + Send + 'static,
+        source: impl FnOnce(&mut decode::Sink<'_>) -> Result<Option<ReadAs>, decode::Error> + Send + 'static,
     ) -> Result<Receipt, Refusal> {
         // One landing a keyed feed at a time: two at once could both bring the same key.
         let mut keys = if feed.contract.key.is_empty() { None } else { Some(feed.keys.lock().await) };
@@ -236,8 +234,8 @@ impl Lander {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let sifting = tokio::task::spawn_blocking(move || sift(sieve, source, &sender));
         let written = write(feed, &submission, receiver).await;
-        let counts = match sifting.await {
-            Ok(Ok(counts)) => counts,
+        let (counts, read_as) = match sifting.await {
+            Ok(Ok(sifted)) => sifted,
             Ok(Err(refusal)) => {
                 discard(feed, written).await;
                 return Err(refusal);
@@ -247,7 +245,7 @@ impl Lander {
                 return Err(Refusal::Internal(error.to_string()));
             }
         };
-        let receipt = stamp.receipt(feed, &counts);
+        let receipt = stamp.receipt(feed, &counts, read_as);
         let (good, bad) = written?;
         commit(feed, &stamp, receipt, landed_at, good, bad).await
     }
@@ -298,7 +296,7 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    pub(super) fn receipt(&self, feed: &Feed, counts: &Counts) -> Receipt {
+    pub(super) fn receipt(&self, feed: &Feed, counts: &Counts, read_as: Option<ReadAs>) -> Receipt {
         Receipt {
             submission: self.submission.clone(),
             feed: feed.contract.feed.to_string(),
@@ -312,6 +310,7 @@ impl Stamp {
             seconds: self.started.elapsed().as_secs_f64(),
             contract_version: feed.contract.version.clone(),
             mends: self.mends.clone(),
+            read_as,
         }
     }
 }
@@ -386,6 +385,7 @@ fn request(contract: &Contract) -> Request {
     Request {
         headers: contract.columns.iter().map(|column| column.header.clone()).collect(),
         required: contract.columns.iter().map(|column| column.required).collect(),
+        numeric: contract.columns.iter().map(|column| column.data_type.is_numeric()).collect(),
         point: match contract.place {
             Place::Point { x, y, .. } => Some((x, y)),
             _ => None,
@@ -395,14 +395,14 @@ fn request(contract: &Contract) -> Request {
 
 fn sift(
     mut sieve: Sieve,
-    source: impl FnOnce(&mut decode::Sink<'_>) -> Result<(), decode::Error>,
+    source: impl FnOnce(&mut decode::Sink<'_>) -> Result<Option<ReadAs>, decode::Error>,
     sender: &mpsc::Sender<Sifted>,
-) -> Result<Counts, Refusal> {
-    source(&mut |rows: Rows| {
+) -> Result<(Counts, Option<ReadAs>), Refusal> {
+    let read_as = source(&mut |rows: Rows| {
         let sifted = sieve.sift(&rows).map_err(|error| decode::Error::Stopped(error.to_string()))?;
         sender.blocking_send(sifted).map_err(|_| decode::Error::Stopped("the lake takes no more rows".into()))
     })?;
-    Ok(sieve.counts)
+    Ok((sieve.counts, read_as))
 }
 
 type Files = (Option<Written>, Option<Written>);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::decode;
+use crate::decode::{self, ReadAs};
 use crate::lake;
 
 /// The answer to a submission. Names and numbers are fixed: scripts read them.
@@ -35,6 +35,9 @@ pub struct Receipt {
     /// The submission whose rejected rows this one brings mended.
     #[serde(default)]
     pub mends: Option<String>,
+    /// How the file was read: format, encoding, delimiter; none for live batches.
+    #[serde(default)]
+    pub read_as: Option<ReadAs>,
 }
 
 /// One of the things that are wrong with a file that was refused whole.
@@ -86,7 +89,10 @@ pub enum Refusal {
         running: usize,
     },
     /// The format cannot be told.
-    #[error("`{file}` is neither Parquet, CSV (.csv), NDJSON (.ndjson) nor GeoJSON (.geojson)")]
+    #[error(
+        "`{file}` is neither Parquet, CSV (.csv), NDJSON (.ndjson) nor GeoJSON (.geojson), packed with gzip or zstd \
+         or not"
+    )]
     FormatUnknown {
         /// The file's name.
         file: String,
@@ -130,6 +136,9 @@ impl Refusal {
             Self::FormatUnknown { .. } => "FORMAT_UNKNOWN",
             Self::File(decode::Error::ColumnMissing { .. }) => "COLUMN_MISSING",
             Self::File(decode::Error::Empty) => "EMPTY_FILE",
+            Self::File(decode::Error::UnpackedTooLarge { .. }) => "UNPACKED_TOO_LARGE",
+            Self::File(decode::Error::PackedTooTight { .. }) => "RATIO_TOO_HIGH",
+            Self::File(decode::Error::Scratch(_)) => "FILE_NOT_READ",
             Self::File(_) => "FILE_UNREADABLE",
             Self::TooLarge { .. } => "FILE_TOO_LARGE",
             Self::Io { .. } => "FILE_NOT_READ",
@@ -155,6 +164,7 @@ impl Refusal {
 
     /// Whether the sender can mend it; the rest is the city's own trouble.
     pub fn is_senders(&self) -> bool {
-        !matches!(self, Self::Lake(_) | Self::Internal(_) | Self::Io { .. } | Self::Busy { .. })
+        let ours = matches!(self, Self::Lake(_) | Self::Internal(_) | Self::Io { .. } | Self::Busy { .. });
+        !ours && !matches!(self, Self::File(decode::Error::Scratch(_)))
     }
 }

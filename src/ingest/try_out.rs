@@ -7,7 +7,7 @@ use super::rejects::{RejectedRow, rows};
 use super::sift::Sieve;
 use super::{Lander, Receipt, Refusal, Terms, Upload};
 use crate::contract::KeySet;
-use crate::decode::{self, Rows};
+use crate::decode::{self, ReadAs, Rows};
 
 /// So many rejected rows are shown.
 const SHOWN: usize = 100;
@@ -40,22 +40,23 @@ impl Lander {
         };
         let sieve = self.sieve(&feed, &stamp, landed);
         let tried = tokio::task::spawn_blocking(move || try_out(sieve, |sink| source.read(sink)));
-        let (sieve, rejected) = tried.await.map_err(|error| Refusal::Internal(error.to_string()))??;
-        Ok(Trial { receipt: stamp.receipt(&feed, &sieve.counts), rejected })
+        let (sieve, read_as, rejected) =
+            tried.await.map_err(|error| Refusal::Internal(error.to_string()))??;
+        Ok(Trial { receipt: stamp.receipt(&feed, &sieve.counts, read_as), rejected })
     }
 }
 
 fn try_out(
     mut sieve: Sieve,
-    source: impl FnOnce(&mut decode::Sink<'_>) -> Result<(), decode::Error>,
-) -> Result<(Sieve, Vec<RejectedRow>), Refusal> {
+    source: impl FnOnce(&mut decode::Sink<'_>) -> Result<Option<ReadAs>, decode::Error>,
+) -> Result<(Sieve, Option<ReadAs>, Vec<RejectedRow>), Refusal> {
     let mut shown = Vec::new();
-    source(&mut |read: Rows| {
+    let read_as = source(&mut |read: Rows| {
         let sifted = sieve.sift(&read).map_err(|error| decode::Error::Stopped(error.to_string()))?;
         if let Some(bad) = sifted.bad.filter(|_| shown.len() < SHOWN) {
             shown.extend(rows(&bad, SHOWN - shown.len()));
         }
         Ok(())
     })?;
-    Ok((sieve, shown))
+    Ok((sieve, read_as, shown))
 }

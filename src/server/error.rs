@@ -41,6 +41,7 @@ impl From<Refusal> for Error {
             Refusal::FormatUnknown { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Refusal::Lake(_) | Refusal::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::Internal(_) | Refusal::Io { .. } => return Self::internal(&refusal),
+            Refusal::File(_) if !refusal.is_senders() => return Self::internal(&refusal),
             Refusal::File(_) => StatusCode::UNPROCESSABLE_ENTITY,
         };
         let violations = refusal.violations();

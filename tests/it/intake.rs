@@ -266,3 +266,35 @@ async fn a_sender_who_chose_the_id_can_follow_and_find_the_submission() {
     assert_eq!((status, &problem["code"]), (StatusCode::BAD_REQUEST, &json!("MALFORMED")));
     server.stop().await;
 }
+
+/// Rows as an office's spreadsheet writes them.
+const OFFICE: &str = "ts;lat;lng;vehicle;speed_kmh;备注\n\
+    2025-03-01T08:00:00Z;32,02;121,05;1;30,5;南通\n2025-03-01T08:00:01Z;32,02;121,05;2;40;如皋\n";
+
+#[tokio::test]
+async fn files_are_read_as_offices_write_and_pack_them_and_the_receipt_says_how() {
+    let city = City::new();
+    let server = Server::start(&city).await;
+    let (chinese, _, _) = encoding_rs::GB18030.encode(OFFICE);
+    let packed = zstd::encode_all(chinese.as_ref(), 0).unwrap();
+    let named = async |name: &str, body: Vec<u8>| {
+        let request = server.request("POST", &format!("{SUBMISSIONS}?name={name}"));
+        read(request.body(body).send().await.unwrap()).await
+    };
+    let (status, receipt) = named("speeds.csv.zst", packed).await;
+    assert_eq!((status, &receipt["rows_landed"]), (StatusCode::CREATED, &json!(2)), "{receipt}");
+    let csv = json!({
+        "format": "csv", "packing": "zstd", "encoding": "gb18030", "byte_order_mark": false, "delimiter": ";",
+        "decimal_comma": true,
+    });
+    assert_eq!(receipt["read_as"], csv);
+
+    let long = format!("1,2,3,4,{}\n", "5".repeat(100_000));
+    let flood = zstd::encode_all((HEADERS.to_owned() + &long.repeat(400)).as_bytes(), 0).unwrap();
+    let (status, problem) = named("flood.csv.zst", flood).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("RATIO_TOO_HIGH")));
+    let (status, problem) = named("no.csv.gz", b"\x1f\x8b and no more".to_vec()).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("FILE_UNREADABLE")));
+    assert_eq!(server.rows(SPEED).await, 2);
+    server.stop().await;
+}

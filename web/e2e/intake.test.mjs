@@ -116,6 +116,7 @@ describe('the intake page', { timeout: 240_000 }, () => {
     await page.locator('.chosen .primary').click();
     await page.getByText('Every row landed and is safe').waitFor();
     assert.equal(await figure('landed'), 3);
+    assert.equal(await page.locator('.read-as').innerText(), 'csv UTF-8 ,');
     await page.locator('#outcome-title:focus').waitFor();
     await page.locator('.history tr').filter({ hasText: 'whole.csv' }).waitFor();
   });
@@ -151,10 +152,10 @@ describe('the intake page', { timeout: 240_000 }, () => {
     await open();
     const same = file('same.csv', 2);
     await send(same);
-    const number = await page.locator('.outcome .fine code').last().innerText();
+    const number = await page.locator('.outcome .fine code').nth(1).innerText();
     await send({ ...same, name: 'again.csv' });
     await page.locator('.known').waitFor();
-    assert.equal(await page.locator('.outcome .fine code').last().innerText(), number);
+    assert.equal(await page.locator('.outcome .fine code').nth(1).innerText(), number);
     assert.equal(await figure('landed'), 2);
   });
 

@@ -186,6 +186,14 @@ export function mockIntake() {
       seconds: 0.01,
       contract_version: '1.0.0',
       mends: query.get('mends'),
+      read_as: {
+        format: 'csv',
+        packing: null,
+        encoding: 'UTF-8',
+        byte_order_mark: text.startsWith('\uFEFF'),
+        delimiter: ',',
+        decimal_comma: false,
+      },
     };
     if (query.get('dry_run') === 'true') return json({ ...receipt, dry_run: true, rejected: bad });
     const known = live(feed).find((it) => it.text === text);

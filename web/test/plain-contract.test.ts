@@ -87,6 +87,16 @@ describe('what the server says', () => {
       ['B', 5],
       ['A', 1],
     ]);
+    expect(readReceipt(receipt).readAs).toEqual([]);
+    const csv = { format: 'csv', packing: 'gzip', encoding: 'gb18030', byte_order_mark: true, delimiter: '\t' };
+    expect(readReceipt({ ...receipt, read_as: { ...csv, decimal_comma: true } }).readAs).toEqual([
+      'csv',
+      'gzip',
+      'gb18030',
+      'BOM',
+      'tab',
+      '0,0',
+    ]);
     expect(() => readReceipt({ ...receipt, rows_read: 'many' })).toThrow(Malformed);
     expect(() => readFeeds({ feeds: [{ feed: 'a.b' }] })).toThrow(Malformed);
   });

@@ -81,6 +81,8 @@ export type Receipt = {
   readonly seconds: number;
   readonly contractVersion: string;
   readonly mends: string | null;
+  /** How the file was read: format, packing, encoding, delimiter. */
+  readonly readAs: readonly string[];
 };
 
 export type RejectedRow = {
@@ -213,6 +215,22 @@ export function readFeed(value: unknown): FeedDetail {
   return { ...readSummary(value), contract: readContract(fields(value, 'the feed')['contract']) };
 }
 
+/** What was told from a file's bytes, as short words. */
+function readAs(value: unknown): readonly string[] {
+  if (value === null || value === undefined) return [];
+  const f = fields(value, 'read_as');
+  const delimiter = textOrNull(f, 'delimiter');
+  const told = [
+    text(f, 'format'),
+    textOrNull(f, 'packing'),
+    textOrNull(f, 'encoding'),
+    flag(f, 'byte_order_mark') ? 'BOM' : null,
+    delimiter === '\t' ? 'tab' : delimiter,
+    flag(f, 'decimal_comma') ? '0,0' : null,
+  ];
+  return told.filter((word) => word !== null);
+}
+
 export function readReceipt(value: unknown): Receipt {
   const f = fields(value, 'a receipt');
   const reasons = Object.entries(fields(f['reasons'], 'reasons')).map(([code, rows]) => [code, Number(rows)] as const);
@@ -229,6 +247,7 @@ export function readReceipt(value: unknown): Receipt {
     seconds: number(f, 'seconds'),
     contractVersion: text(f, 'contract_version'),
     mends: textOrNull(f, 'mends'),
+    readAs: readAs(f['read_as']),
   };
 }
 

@@ -30,8 +30,8 @@ export const INTAKE = {
   meaning: w('要求', 'What it must be'),
   sample: w('下载样例文件', 'Download a sample file'),
   formats: w(
-    'Parquet、CSV、Excel（.xlsx）、NDJSON、GeoJSON，可用 gzip 或 zstd 压缩',
-    'Parquet, CSV, Excel (.xlsx), NDJSON, GeoJSON, also packed with gzip or zstd',
+    'Parquet、CSV、NDJSON、GeoJSON，可用 gzip 或 zstd 压缩',
+    'Parquet, CSV, NDJSON, GeoJSON, also packed with gzip or zstd',
   ),
   upload: w('报送文件', 'Send a file'),
   uploadMended: w('报送补正行', 'Send mended rows'),
@@ -63,6 +63,7 @@ export const INTAKE = {
   rejected: w('未通过', 'Rejected'),
   read: w('读取', 'Read'),
   number: w('编号', 'Number'),
+  readAs: w('读取方式', 'Read as'),
   reasons: w('未通过的原因', 'Why rows were rejected'),
   reason: w('原因', 'Reason'),
   mend: w('如何补正', 'How to mend it'),

@@ -117,6 +117,12 @@ function Figures({ receipt, landed }: { readonly receipt: Receipt; readonly land
       <p class="fine">
         <code>{receipt.file}</code> · <Say of={INTAKE.number} /> <code>{receipt.submission}</code> ·{' '}
         {receipt.seconds.toFixed(2)} s
+        {receipt.readAs.length > 0 && (
+          <>
+            {' '}
+            · <Say of={INTAKE.readAs} /> <code class="read-as">{receipt.readAs.join(' ')}</code>
+          </>
+        )}
       </p>
     </>
   );
