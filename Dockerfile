@@ -32,5 +32,6 @@ VOLUME /data
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
     CMD curl --fail --silent --show-error http://127.0.0.1:8080/healthz || exit 1
+# `serve` wants keys here, because it listens to others: mount a city folder whose cityloom.toml has [access]. `demo` runs open.
 ENTRYPOINT ["cityloom"]
 CMD ["serve"]

@@ -6,8 +6,8 @@ use arrow::array::{
     ArrayRef, Float32Array, Float64Array, Int32Array, RecordBatch, TimestampMicrosecondArray,
 };
 use cityloom::contract;
-use cityloom::model::{LngLat, Micros, Resolution};
-use cityloom::place::{Areas, Instants};
+use cityloom::model::{Cell, LngLat, Micros, Resolution};
+use cityloom::place::{self, Area, AreaFields, Areas, Instants};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 
@@ -26,17 +26,81 @@ fn points() -> Vec<LngLat> {
         .collect()
 }
 
-/// Longitude and latitude to a cell of resolution 9.
+/// As many all over the globe, most of them on another face than the one before.
+fn points_of_the_world() -> Vec<LngLat> {
+    let over = |p: LngLat| LngLat {
+        lng: (p.lng - 120.6) * 360.0 - 180.0,
+        lat: (4.0 * p.lat - 128.6).asin().to_degrees(),
+    };
+    points().into_iter().map(over).collect()
+}
+
+fn columns(points: &[LngLat]) -> (Vec<f64>, Vec<f64>) {
+    points.iter().map(|p| (p.lng, p.lat)).unzip()
+}
+
+/// Longitude and latitude to a cell, over the demo city.
+#[divan::bench(args = [5, 9, 15])]
+fn cells_city(bencher: Bencher<'_, '_>, resolution: u8) {
+    fast(bencher, &points(), resolution);
+}
+
+/// The same, asked of h3o point by point.
+#[divan::bench(args = [5, 9, 15])]
+fn cells_city_h3o(bencher: Bencher<'_, '_>, resolution: u8) {
+    slow(bencher, &points(), resolution);
+}
+
+/// Longitude and latitude to a cell, all over the globe.
+#[divan::bench(args = [9])]
+fn cells_world(bencher: Bencher<'_, '_>, resolution: u8) {
+    fast(bencher, &points_of_the_world(), resolution);
+}
+
+/// The same, asked of h3o point by point.
+#[divan::bench(args = [9])]
+fn cells_world_h3o(bencher: Bencher<'_, '_>, resolution: u8) {
+    slow(bencher, &points_of_the_world(), resolution);
+}
+
+fn fast(bencher: Bencher<'_, '_>, points: &[LngLat], resolution: u8) {
+    let (lng, lat) = columns(points);
+    let Ok(resolution) = Resolution::try_from(resolution) else { return };
+    bencher.counter(ItemsCount::new(ROWS)).bench(|| place::cells(&lng, &lat, resolution));
+}
+
+fn slow(bencher: Bencher<'_, '_>, points: &[LngLat], resolution: u8) {
+    let Ok(resolution) = Resolution::try_from(resolution) else { return };
+    let cell = |point: &LngLat| point.cell(resolution).map_or(place::NO_CELL, Cell::to_i64);
+    bencher.counter(ItemsCount::new(ROWS)).bench(|| points.iter().map(cell).collect::<Vec<_>>());
+}
+
+/// Cells of resolution 9 to their ancestors at 6.
 #[divan::bench]
-fn cells(bencher: Bencher<'_, '_>) {
-    let points = points();
-    bencher.counter(ItemsCount::new(ROWS)).bench(|| {
-        points
-            .iter()
-            .filter_map(|point| point.cell(Resolution::Nine))
-            .map(|cell| cell.to_i64())
-            .fold(0, |a, b| a ^ b)
-    });
+fn parents(bencher: Bencher<'_, '_>) {
+    let (lng, lat) = columns(&points());
+    let cells = place::cells(&lng, &lat, Resolution::Nine);
+    bencher.counter(ItemsCount::new(ROWS)).bench(|| place::parents(&cells, Resolution::Six));
+}
+
+/// The same, asked of h3o cell by cell.
+#[divan::bench]
+fn parents_h3o(bencher: Bencher<'_, '_>) {
+    let (lng, lat) = columns(&points());
+    let cells = place::cells(&lng, &lat, Resolution::Nine);
+    let parent = |cell: &i64| {
+        let parent = Cell::from_i64(*cell).and_then(|cell| cell.0.parent(Resolution::Six));
+        parent.map_or(place::NO_CELL, |cell| Cell(cell).to_i64())
+    };
+    bencher.counter(ItemsCount::new(ROWS)).bench(|| cells.iter().map(parent).collect::<Vec<_>>());
+}
+
+/// 13,649 grids, towns, counties and the city made ready to be asked: what every start waits for.
+#[divan::bench(sample_count = 10)]
+fn areas_made_ready(bencher: Bencher<'_, '_>) {
+    let text = std::fs::read_to_string("fixtures/areas.geojson").unwrap_or_default();
+    let Ok(areas) = Area::read_all(&text, &AreaFields::default()) else { return };
+    bencher.with_inputs(|| areas.clone()).bench_values(Areas::new);
 }
 
 /// Points to grids, among 13,649 polygons.

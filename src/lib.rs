@@ -4,14 +4,15 @@
 //! (the exact table is `docs/architecture.md`, its test `tests/it/tidy.rs`).
 //!
 //! * **words** [`model`]: the city's nouns, no I/O.
-//! * **rules** [`contract`], [`decode`], [`place`], [`layer`], [`alert`], [`dispatch`]: pure functions over
+//! * **rules** [`access`], [`contract`], [`decode`], [`place`], [`layer`], [`alert`], [`dispatch`]: pure functions over
 //!   words and Arrow arrays; time is an argument.
-//! * **hands** [`lake`], [`ingest`], [`fusion`], [`journal`], [`hub`]: everything that touches the world.
+//! * **hands** [`lake`], [`ingest`], [`connect`], [`fusion`], [`journal`], [`hub`]: everything that touches the world.
 //! * **doors** [`server`]: HTTP and websocket; wire forms and no rules.
 //! * **wiring** [`config`], [`demo`], [`app`], [`cli`]: the city folder, the demo city, who is plugged into whom.
 
 pub mod model;
 
+pub mod access;
 pub mod alert;
 pub mod contract;
 #[cfg(feature = "io")]
@@ -27,6 +28,9 @@ pub mod lake;
 pub mod hub;
 #[cfg(feature = "io")]
 pub mod ingest;
+
+#[cfg(feature = "io")]
+pub mod connect;
 #[cfg(feature = "io")]
 pub mod journal;
 

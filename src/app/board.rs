@@ -1,6 +1,6 @@
 //! The small states of the wall: KPIs, the feeds' health, notices. Collected here, published when they change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, AsArray};
@@ -21,6 +21,7 @@ const SERIES_POINTS: usize = 240;
 pub(super) struct Board {
     hub: Arc<Hub>,
     synthetic: bool,
+    open: bool,
     inner: Mutex<Inner>,
 }
 
@@ -29,13 +30,16 @@ struct Inner {
     kpis: BTreeMap<String, Value>,
     load_problems: Vec<Problem>,
     run_problems: BTreeMap<String, Problem>,
+    source_problems: BTreeMap<String, Problem>,
+    silent: BTreeSet<String>,
     layers: Vec<Value>,
     as_of: BTreeMap<String, i64>,
 }
 
 impl Board {
-    pub(super) fn new(hub: Arc<Hub>, synthetic: bool) -> Self {
-        Self { hub, synthetic, inner: Mutex::default() }
+    /// `synthetic` and `open` are said on every page.
+    pub(super) fn new(hub: Arc<Hub>, synthetic: bool, open: bool) -> Self {
+        Self { hub, synthetic, open, inner: Mutex::default() }
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Inner) -> T) -> T {
@@ -100,10 +104,37 @@ impl Board {
         }
     }
 
+    /// Takes how it goes with a live source.
+    pub(super) fn source(&self, name: &str, at: Micros, problem: Option<Problem>) {
+        let changed = self.with(|inner| match problem {
+            Some(problem) => inner.source_problems.insert(name.to_owned(), problem.clone()) != Some(problem),
+            None => inner.source_problems.remove(name).is_some(),
+        });
+        if changed {
+            self.publish_sys(at);
+        }
+    }
+
+    /// Tells which feeds went quiet past what their contracts promise, and which of those are back.
+    fn heard(&self, silent: BTreeSet<String>, at: Micros) {
+        let before = self.with(|inner| std::mem::replace(&mut inner.silent, silent.clone()));
+        for feed in silent.difference(&before) {
+            tracing::warn!(feed.id = feed, "no signal: the feed is quiet past the freshness of its contract");
+        }
+        for feed in before.difference(&silent) {
+            tracing::info!(feed.id = feed, "the signal is back");
+        }
+        if silent != before {
+            self.publish_sys(at);
+        }
+    }
+
     fn publish_sys(&self, at: Micros) {
         let body = self.with(|inner| {
             let problems = inner.load_problems.iter().chain(inner.run_problems.values());
-            let notices: Vec<Value> = problems.map(notice).collect();
+            let problems = problems.chain(inner.source_problems.values());
+            let mut notices: Vec<Value> = problems.map(notice).collect();
+            notices.extend(inner.silent.iter().map(|feed| no_signal(feed)));
             let layers: Vec<Value> = inner
                 .layers
                 .iter()
@@ -115,13 +146,14 @@ impl Board {
                     layer
                 })
                 .collect();
-            json!({ "notices": notices, "synthetic": self.synthetic, "open": true, "layers": layers })
+            json!({ "notices": notices, "synthetic": self.synthetic, "open": self.open, "layers": layers })
         });
         self.hub.publish_state(StateChannel::Sys, &body, at);
     }
 
     /// Tells the screens the health of every feed.
     pub(super) fn publish_feeds(&self, lander: &Lander, at: Micros) {
+        let mut silent = BTreeSet::new();
         let feeds: Vec<Value> = lander
             .feeds()
             .iter()
@@ -133,6 +165,9 @@ impl Board {
                     (_, None) => true,
                     (None, Some(_)) => false,
                 };
+                if stale && fresh.is_some() && state.landed_at.is_some() {
+                    silent.insert(name.to_string());
+                }
                 json!({
                     "feed": name.to_string(),
                     "department": name.department(),
@@ -147,7 +182,13 @@ impl Board {
             })
             .collect();
         self.hub.publish_state(StateChannel::Feeds, &json!({ "feeds": feeds }), at);
+        self.heard(silent, at);
     }
+}
+
+fn no_signal(feed: &str) -> Value {
+    let text = json!({ "en": format!("No signal from {feed}"), "zh": format!("{feed} 无信号") });
+    json!({ "code": "NO_SIGNAL", "level": "warn", "text": text, "at": null })
 }
 
 fn notice(problem: &Problem) -> Value {

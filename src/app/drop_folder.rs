@@ -13,6 +13,8 @@ use serde_json::json;
 
 use crate::decode::Progress;
 use crate::ingest::{Lander, Upload};
+use crate::journal::Audited;
+use crate::model::SubmissionId;
 
 /// Looks at the folder again and again.
 pub(super) struct DropFolder {
@@ -29,21 +31,22 @@ impl DropFolder {
         Ok(Self { root, sizes: HashMap::new() })
     }
 
-    /// Lands what is complete.
-    pub(super) async fn look(&mut self, lander: &Lander) {
-        let mut seen = HashMap::new();
+    /// Lands what is complete. What became of it, for the audit log.
+    pub(super) async fn look(&mut self, lander: &Lander) -> Vec<Audited> {
+        let (mut seen, mut done) = (HashMap::new(), Vec::new());
         for name in lander.feeds().keys() {
             let folder = self.root.join(name.department()).join(name.feed());
             for (file, size) in files(&folder) {
                 let marked = done_marker(&file).exists();
                 if marked || self.sizes.get(&file) == Some(&size) {
-                    land(lander, &name.to_string(), &file).await;
+                    done.extend(land(lander, &name.to_string(), &file).await);
                 } else {
                     seen.insert(file, size);
                 }
             }
         }
         self.sizes = seen;
+        done
     }
 }
 
@@ -68,10 +71,11 @@ fn files(folder: &Path) -> Vec<(PathBuf, u64)> {
     files
 }
 
-async fn land(lander: &Lander, feed: &str, file: &Path) {
+async fn land(lander: &Lander, feed: &str, file: &Path) -> Option<Audited> {
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let upload =
         Upload { path: file.to_path_buf(), name: name.clone(), progress: Arc::new(Progress::default()) };
+    let mut entry = Audited::by_city("submit", format!("{feed} from the drop folder: {name}"), "landed");
     let (folder, answer) = match lander.land_file(feed, upload).await {
         Ok(receipt) => {
             tracing::info!(
@@ -81,6 +85,7 @@ async fn land(lander: &Lander, feed: &str, file: &Path) {
                 quarantined = receipt.rows_quarantined,
                 "file landed"
             );
+            entry.submission = Some(SubmissionId(receipt.submission.clone()));
             ("landed", serde_json::to_value(&receipt).unwrap_or_default())
         }
         Err(refusal) if refusal.is_senders() => {
@@ -90,17 +95,19 @@ async fn land(lander: &Lander, feed: &str, file: &Path) {
                 code = refusal.code(),
                 "file refused: {refusal}"
             );
+            entry.outcome = format!("refused {}", refusal.code());
             ("refused", json!({ "code": refusal.code(), "message": refusal.to_string() }))
         }
         // The city's own trouble: the file stays and is tried again.
         Err(refusal) => {
             tracing::error!(feed.id = feed, file.name = name, code = refusal.code(), "{refusal}");
-            return;
+            return None;
         }
     };
     if let Err(error) = put_away(file, folder, &name, &answer) {
         tracing::error!(feed.id = feed, file.name = name, %error, "could not put the file away");
     }
+    Some(entry)
 }
 
 fn put_away(file: &Path, folder: &str, name: &str, answer: &serde_json::Value) -> std::io::Result<()> {

@@ -1,36 +1,43 @@
 //! Runs a city until it is told to stop: opens it, starts every flow, serves, and shuts down in order.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use axum::Router;
+use axum::serve::{Listener as _, ListenerExt as _};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
 use super::drop_folder::DropFolder;
 use super::duty::{DutyWatch, land_first};
 use super::generate::{Demo, Feeder};
+use super::lock::{KeyWatch, guard};
 use super::outlet::{self, DeskLog};
 use super::tick::Sinks;
-use super::{Workshop, WorkshopOptions, reload, tend};
+use super::{Workshop, WorkshopOptions, listen, reload, tend};
+use crate::config::Settings;
 use crate::fusion::{Engine, QueryFile, Tick};
 use crate::hub::{Hub, HubConfig};
-use crate::journal::{Channel, Desk, DeskConfig};
+use crate::journal::{Audit, Audited, Channel, Desk, DeskConfig, JournalConfig};
 use crate::model::Problem;
 use crate::server::stream::{CityInfo, StreamState};
-use crate::server::{self, ServerState};
+use crate::server::{self, Guard, ServerState, TlsListener};
 
 /// Records between the journal and the hub.
 const OUTLET_QUEUE: usize = 64;
 /// How often the drop folder and other processes' commits are looked for.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often the queries' states are written down.
+const CHECKPOINT: Duration = Duration::from_secs(30);
 /// How long requests that are under way may take when the server stops.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -47,7 +54,7 @@ pub struct ServeOptions {
     pub metrics: PrometheusHandle,
 }
 
-/// Serves until `shutdown`. `started` is told the address as soon as it is taken. Queries run on `fusion`.
+/// Serves until `shutdown`. `started` is told the address as soon as it is taken, and how it is spoken to. Queries run on `fusion`.
 ///
 /// # Errors
 /// What keeps the city from starting.
@@ -55,38 +62,70 @@ pub async fn serve(
     options: ServeOptions,
     fusion: Handle,
     shutdown: CancellationToken,
-    started: impl FnOnce(SocketAddr) + Send,
+    started: impl FnOnce(&'static str, SocketAddr) + Send,
 ) -> Result<()> {
     let listener = TcpListener::bind(options.listen)
         .await
         .with_context(|| format!("listening on {}", options.listen))?;
     let workshop = Arc::new(Workshop::open(&options.workshop).await?);
+    let settings = &workshop.settings;
+    let guard = guard(settings, options.listen, options.demo.is_some(), &workshop.clock)?;
+    let door = Door::new(listener, settings)?;
+    let opened_at = workshop.clock.now();
+    let log = JournalConfig::at(workshop.data.join("audit"));
+    let (audit, auditor) = tokio::task::spawn_blocking(move || Audit::open(log, opened_at)).await??;
+    let guard = Arc::new(guard.audited(audit.clone()));
     let (outlet, records) = mpsc::channel(OUTLET_QUEUE);
     let journal = DeskConfig::at(workshop.data.join("journal"));
-    let opened_at = workshop.clock.now();
     let (desk, writer) =
         tokio::task::spawn_blocking(move || Desk::open(journal, opened_at, outlet)).await??;
     let log = |channel| DeskLog::new(desk.clone(), channel, Handle::current());
     let hub = Arc::new(Hub::new(HubConfig::default(), log(Channel::Alerts), log(Channel::Orders)));
-    let board = Arc::new(Board::new(Arc::clone(&hub), workshop.settings.synthetic));
-    let engine = Arc::new(Engine::new(workshop.catalog.clone()));
+    let board = Arc::new(Board::new(Arc::clone(&hub), settings.synthetic, guard.is_open()));
+    let engine = Arc::new(workshop.engine()?);
     let ready = Arc::new(AtomicBool::new(false));
-    let state = server_state(&workshop, &desk, &hub, &ready, options.metrics, &shutdown);
-    started(listener.local_addr()?);
+    let state = server_state(&workshop, &desk, &hub, &guard, &ready, options.metrics, &shutdown);
+    let (scheme, address) = door.address()?;
+    started(scheme, address);
 
     let mut flows = JoinSet::new();
+    let audited = tokio::spawn(auditor.run());
+    let access = if guard.is_open() { "open" } else { "locked" };
+    audit.note(Audited::by_city("start", format!("{scheme}://{address}"), access), opened_at);
     let written = tokio::spawn(writer.run());
     let told = tokio::spawn(outlet::run(Arc::clone(&hub), records));
     let sinks = Sinks { hub, desk: desk.clone(), board: Arc::clone(&board) };
-    let weaving =
-        Weaving { workshop: Arc::clone(&workshop), engine, sinks, board, ready, shutdown: shutdown.clone() };
+    let weaving = Weaving {
+        workshop: Arc::clone(&workshop),
+        engine,
+        sinks,
+        board: Arc::clone(&board),
+        audit: audit.clone(),
+        ready,
+        shutdown: shutdown.clone(),
+    };
     flows.spawn_on(weave(weaving, options.demo), &fusion);
-    flows.spawn(look(Arc::clone(&workshop), shutdown.clone()));
+    flows.spawn(look(Arc::clone(&workshop), guard, audit.clone(), shutdown.clone()));
+    let listening = listen::run(Arc::clone(&workshop), Arc::clone(&board), audit.clone(), shutdown.clone());
+    flows.spawn(listening);
     flows.spawn_on(tend::run(Arc::clone(&workshop), shutdown.clone()), &fusion);
 
-    let served = axum::serve(listener, server::router(state))
-        .with_graceful_shutdown(shutdown.clone().cancelled_owned());
-    let served = tokio::spawn(served.into_future());
+    let served = tokio::spawn(door.serve(server::router(state), shutdown.clone()));
+    let outcome = until_end(&mut flows, served, &shutdown).await?;
+    desk.shut().await;
+    written.await?;
+    told.await?;
+    audit.shut().await;
+    audited.await?;
+    outcome
+}
+
+/// Waits until it is time to end, and then for what is under way. How the flows ended; an error where one broke down.
+async fn until_end(
+    flows: &mut JoinSet<Result<()>>,
+    served: JoinHandle<std::io::Result<()>>,
+    shutdown: &CancellationToken,
+) -> Result<Result<()>> {
     let mut outcome = Ok(());
     tokio::select! {
         () = shutdown.cancelled() => {}
@@ -101,10 +140,44 @@ pub async fn serve(
         Ok(ended) => ended?.context("serving")?,
         Err(_) => tracing::warn!(after_s = GRACE.as_secs(), "stopping although requests are still under way"),
     }
-    desk.shut().await;
-    written.await?;
-    told.await?;
-    outcome
+    Ok(outcome)
+}
+
+/// The listening socket, in the clear or with TLS.
+enum Door {
+    Clear(TcpListener),
+    Tls(TlsListener),
+}
+
+impl Door {
+    fn new(listener: TcpListener, settings: &Settings) -> Result<Self> {
+        let Some(tls) = &settings.tls else { return Ok(Self::Clear(listener)) };
+        let read = |path: &Path| {
+            std::fs::read(path).with_context(|| format!("[tls] in cityloom.toml: {}", path.display()))
+        };
+        let (certificate, key) = (read(&tls.certificate)?, read(&tls.key)?);
+        let door = TlsListener::new(listener, &certificate, &key);
+        Ok(Self::Tls(door.context("[tls] in cityloom.toml")?))
+    }
+
+    fn address(&self) -> Result<(&'static str, SocketAddr)> {
+        Ok(match self {
+            Self::Clear(listener) => ("http", listener.local_addr()?),
+            Self::Tls(listener) => ("https", listener.local_addr()?),
+        })
+    }
+
+    async fn serve(self, router: Router, shutdown: CancellationToken) -> std::io::Result<()> {
+        let routes = router.into_make_service_with_connect_info::<SocketAddr>();
+        let stop = shutdown.cancelled_owned();
+        match self {
+            Self::Clear(listener) => axum::serve(listener, routes).with_graceful_shutdown(stop).await,
+            Self::Tls(listener) => {
+                // The wrapper does nothing but hand the address on.
+                axum::serve(listener.tap_io(|_| {}), routes).with_graceful_shutdown(stop).await
+            }
+        }
+    }
 }
 
 /// The handles that routes may reach.
@@ -112,6 +185,7 @@ fn server_state(
     workshop: &Workshop,
     desk: &Desk,
     hub: &Arc<Hub>,
+    guard: &Arc<Guard>,
     ready: &Arc<AtomicBool>,
     metrics: PrometheusHandle,
     shutdown: &CancellationToken,
@@ -127,6 +201,7 @@ fn server_state(
         lander: Arc::clone(&workshop.lander),
         desk: desk.clone(),
         hub: Arc::clone(hub),
+        guard: Arc::clone(guard),
         areas: Arc::clone(&workshop.areas),
         clock: Arc::clone(&workshop.clock),
         ready: Arc::clone(ready),
@@ -134,7 +209,12 @@ fn server_state(
         spool: workshop.data.join("spool"),
         samples: settings.root.join("fixtures").join("feeds"),
         upload_limit: settings.limits.upload,
-        stream: StreamState { hub: Arc::clone(hub), city, shutdown: shutdown.clone() },
+        stream: StreamState {
+            hub: Arc::clone(hub),
+            guard: Arc::clone(guard),
+            city,
+            shutdown: shutdown.clone(),
+        },
     }
 }
 
@@ -144,19 +224,20 @@ struct Weaving {
     engine: Arc<Engine>,
     sinks: Sinks,
     board: Arc<Board>,
+    audit: Audit,
     ready: Arc<AtomicBool>,
     shutdown: CancellationToken,
 }
 
 /// Keeps results up to date: ticks, reloads, and the demo's data where it is asked for.
 async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
-    let Weaving { workshop, engine, sinks, board, ready, shutdown } = weaving;
+    let Weaving { workshop, engine, sinks, board, audit, ready, shutdown } = weaving;
     land_first(&workshop).await?;
     let mut duty = DutyWatch::new(&workshop);
     duty.follow(&workshop, &sinks.desk, workshop.clock.now()).await?;
     let (mut saved, _watcher) = reload::watch(&workshop.settings.root.join("queries"))?;
     let mut loaded = Vec::new();
-    load(&workshop, &engine, &sinks, &mut loaded).await?;
+    load(&workshop, &engine, &sinks, &audit, &mut loaded).await?;
     let mut feeding = JoinSet::new();
     if let Some(demo) = demo {
         let now = workshop.clock.now();
@@ -166,12 +247,15 @@ async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
     }
     let mut ticks = tokio::time::interval(workshop.settings.wall.refresh);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut checkpoints = tokio::time::interval_at(tokio::time::Instant::now() + CHECKPOINT, CHECKPOINT);
+    checkpoints.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = shutdown.cancelled() => break,
+            _ = checkpoints.tick() => engine.checkpoint().await,
             changed = saved.changed() => {
                 changed.context("watching the queries folder")?;
-                load(&workshop, &engine, &sinks, &mut loaded).await?;
+                load(&workshop, &engine, &sinks, &audit, &mut loaded).await?;
             }
             _ = ticks.tick() => {
                 let now = workshop.clock.now();
@@ -188,6 +272,7 @@ async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
     while let Some(ended) = feeding.join_next().await {
         ended?;
     }
+    engine.checkpoint().await;
     Ok(())
 }
 
@@ -197,6 +282,7 @@ async fn load(
     workshop: &Workshop,
     engine: &Engine,
     sinks: &Sinks,
+    audit: &Audit,
     loaded: &mut Vec<QueryFile>,
 ) -> Result<()> {
     let now = workshop.clock.now();
@@ -221,15 +307,23 @@ async fn load(
     let queries = engine.queries().await;
     tracing::info!(queries = queries.ordered().len(), problems = problems.len(), "queries loaded");
     sinks.forget(&queries, &files, now).await?;
+    let outcome = format!("{} sound, {} problems", queries.ordered().len(), problems.len());
+    audit.note(Audited::by_city("reload", "queries", outcome), now);
     sinks.board.loaded(&queries, problems, now);
     *loaded = files;
     Ok(())
 }
 
-/// Looks for dropped files and for commits of other processes.
-async fn look(workshop: Arc<Workshop>, shutdown: CancellationToken) -> Result<()> {
+/// Looks for dropped files, for commits of other processes and for new keys.
+async fn look(
+    workshop: Arc<Workshop>,
+    guard: Arc<Guard>,
+    audit: Audit,
+    shutdown: CancellationToken,
+) -> Result<()> {
     let root = workshop.settings.drop.clone().unwrap_or_else(|| workshop.data.join("drop"));
     let mut folder = DropFolder::open(root, &workshop.lander)?;
+    let mut keys = KeyWatch::new(&workshop.settings);
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -237,7 +331,13 @@ async fn look(workshop: Arc<Workshop>, shutdown: CancellationToken) -> Result<()
             () = shutdown.cancelled() => return Ok(()),
             _ = looks.tick() => {}
         }
-        folder.look(&workshop.lander).await;
+        let now = workshop.clock.now();
+        if let Some(outcome) = keys.look(&guard) {
+            audit.note(Audited::by_city("reload", "keys", outcome), now);
+        }
+        for entry in folder.look(&workshop.lander).await {
+            audit.note(entry, now);
+        }
         for feed in workshop.lander.feeds().values() {
             for table in [&feed.table, &feed.quarantine] {
                 if let Err(error) = table.catch_up().await {

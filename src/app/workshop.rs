@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use object_store::local::LocalFileSystem;
 
+use super::veil_key::veil_key;
 use crate::config::{self, Settings};
 use crate::contract::Contract;
-use crate::fusion::{Catalog, Query, QueryFile, QuerySet, SessionConfig};
+use crate::fusion::{Catalog, Engine, Query, QueryFile, QuerySet, SessionConfig};
 use crate::ingest::Lander;
 use crate::lake::Lake;
 use crate::model::{Clock, Problem, SystemClock};
@@ -60,12 +62,26 @@ impl Workshop {
         let areas = Arc::new(config::read_areas(&settings.areas).map_err(|problem| anyhow!("{problem}"))?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let lake = Lake::open(&options.data)?;
-        let lander =
+        let mut lander =
             Lander::open(&lake, &contracts, Arc::clone(&areas), Arc::clone(&clock), settings.limits.upload)
                 .await?;
+        if let Some(key) = veil_key(&options.data, &contracts)? {
+            lander = lander.with_veil_key(key);
+        }
         let catalog = catalog(&settings, &lander, &areas, options.local_files).context("setting up SQL")?;
         let lander = Arc::new(lander);
         Ok(Self { settings, contracts, areas, lander, catalog, clock, data: options.data.clone() })
+    }
+
+    /// An engine for the city's queries whose states outlive the process, below the data folder.
+    ///
+    /// # Errors
+    /// Where the folder cannot be made.
+    pub fn engine(&self) -> Result<Engine> {
+        let folder = self.data.join("state");
+        crate::lake::create_dirs(&folder).with_context(|| format!("making {}", folder.display()))?;
+        let store = LocalFileSystem::new_with_prefix(&folder)?;
+        Ok(Engine::new(self.catalog.clone()).with_checkpoints(Arc::new(store)))
     }
 
     /// The files below the city's `queries/`.

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::{FOUND_WRONG, ReceiptFormat, text};
 use crate::app::WorkshopOptions;
 use crate::config::{self, Settings};
+use crate::contract::Contract;
 use crate::fusion::{Catalog, Engine, QueryFile, SessionConfig};
 use crate::ingest::quarantine_schema;
 use crate::model::{Clock as _, Problem, SystemClock};
@@ -19,18 +20,15 @@ use crate::place::Areas;
 pub(super) async fn check(options: WorkshopOptions, format: ReceiptFormat) -> Result<ExitCode> {
     let mut problems = Vec::new();
     match Settings::read(&options.city, options.areas.as_deref()) {
-        Ok(settings) => problems.extend(config::read_areas(&settings.areas).err()),
+        Ok(settings) => {
+            problems.extend(config::read_areas(&settings.areas).err());
+            problems.extend(settings.access.as_ref().and_then(|access| config::read_keys(access).err()));
+        }
         Err(problem) => problems.push(problem),
     }
     let (contracts, found) = config::contracts(&options.city);
     problems.extend(found);
-    let catalog = Catalog::new(SessionConfig { threads: 1, memory: 1 << 30, local_files: false })?;
-    catalog.add_rows("ref", "areas", Areas::table_schema(), Vec::new())?;
-    for contract in &contracts {
-        let (department, feed) = (contract.feed.department(), contract.feed.feed());
-        catalog.add_rows(department, feed, contract.table_schema(), Vec::new())?;
-        catalog.add_rows("quarantine", &format!("{department}__{feed}"), quarantine_schema(), Vec::new())?;
-    }
+    let catalog = promised(&contracts)?;
     let queries = match QueryFile::read_all(&options.city.join("queries"), "queries") {
         Ok(files) => {
             let engine = Engine::new(catalog);
@@ -47,6 +45,18 @@ pub(super) async fn check(options: WorkshopOptions, format: ReceiptFormat) -> Re
     problems.sort();
     print(&problems, contracts.len(), queries, format);
     Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FOUND_WRONG) })
+}
+
+/// A catalog of the contracts' tables, all of them empty.
+pub(super) fn promised(contracts: &[Arc<Contract>]) -> Result<Catalog> {
+    let mut catalog = Catalog::new(SessionConfig { threads: 1, memory: 1 << 30, local_files: false })?;
+    catalog.add_rows("ref", "areas", Areas::table_schema(), Vec::new())?;
+    for contract in contracts {
+        let (department, feed) = (contract.feed.department(), contract.feed.feed());
+        catalog.promise_feed(&contract.feed, contract.table_schema())?;
+        catalog.add_rows("quarantine", &format!("{department}__{feed}"), quarantine_schema(), Vec::new())?;
+    }
+    Ok(catalog)
 }
 
 fn print(problems: &[Problem], contracts: usize, queries: usize, format: ReceiptFormat) {

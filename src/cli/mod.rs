@@ -1,6 +1,8 @@
 //! The command line: one file for each command that is more than a line.
 
+mod audit;
 mod check;
+mod explain;
 mod land;
 mod lineage;
 mod refresh;
@@ -8,6 +10,7 @@ mod run;
 mod sql;
 mod test;
 mod text;
+mod token;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -93,6 +96,14 @@ enum Command {
         /// Which; all where none is named.
         queries: Vec<String>,
     },
+    /// Say how queries are kept up to date: class, states, windows, and why one is recomputed.
+    Explain {
+        /// Which; all where none is named.
+        queries: Vec<String>,
+        /// Run them over the landed data, to tell how large their states are and how long they take.
+        #[arg(long)]
+        measure: bool,
+    },
     /// Run each query over its fixtures and compare with what is expected.
     Test {
         /// Which; all where none is named.
@@ -105,6 +116,16 @@ enum Command {
     Lineage {
         /// Which; all where none is named.
         queries: Vec<String>,
+    },
+    /// Make keys and issue the tokens that a locked city asks for.
+    Token {
+        #[command(subcommand)]
+        command: token::TokenCommand,
+    },
+    /// Verify the journal and the audit log.
+    Audit {
+        #[command(subcommand)]
+        command: audit::AuditCommand,
     },
     /// Print the completions for a shell.
     Completions {
@@ -162,7 +183,10 @@ pub fn main() -> ExitCode {
         Command::Sql { statement, format } => run::once(sql::sql(options, statement, format)),
         Command::Refresh { queries } => run::once(refresh::refresh(options, queries)),
         Command::Test { queries, update } => run::once(test::test(options, queries, update)),
+        Command::Explain { queries, measure } => run::once(explain::explain(options, queries, measure)),
         Command::Lineage { queries } => lineage::lineage(options, queries),
+        Command::Token { command } => token::token(&options, command),
+        Command::Audit { command } => Ok(audit::audit(&options.data, command)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "cityloom", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -37,8 +37,8 @@ pub(super) fn serve(workshop: WorkshopOptions, listen: SocketAddr, demo: Option<
     let options = ServeOptions { workshop, listen, demo, metrics };
     let served = doors.block_on(async {
         tokio::spawn(stop_on_signal(shutdown.clone()));
-        app::serve(options, fusion.handle().clone(), shutdown, |address| {
-            text::out(&format!("cityloom is at http://{address}/"));
+        app::serve(options, fusion.handle().clone(), shutdown, |scheme, address| {
+            text::out(&format!("cityloom is at {scheme}://{address}/"));
         })
         .await
     });

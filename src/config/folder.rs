@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::AreaSource;
+use super::{Access, AreaSource};
+use crate::access::Keys;
 use crate::contract::{self, Contract, Place};
 use crate::model::{FeedName, Problem};
 use crate::place::{Areas, Crs};
@@ -77,4 +78,18 @@ pub fn read_areas(source: &AreaSource) -> Result<Areas, Problem> {
     })?;
     Areas::from_geojson_with(&text, &source.fields)
         .map_err(|error| Problem::of_file(&file, "CF021", error.to_string()))
+}
+
+/// The keys that the city's tokens are checked with.
+///
+/// # Errors
+/// Where the file cannot be read or holds no such key.
+pub fn read_keys(access: &Access) -> Result<Keys, Problem> {
+    let file = access.keys.display().to_string();
+    let text = std::fs::read_to_string(&access.keys).map_err(|error| {
+        let help =
+            Some("set access.keys in cityloom.toml, or make one with `cityloom token keygen DIR`".into());
+        Problem { help, ..Problem::of_file(&file, "CF040", error.to_string()) }
+    })?;
+    Keys::from_jwks(&text).map_err(|error| Problem::of_file(&file, "CF041", error.to_string()))
 }

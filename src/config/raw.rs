@@ -14,6 +14,10 @@ pub(super) struct Raw {
     pub duty: Option<Duty>,
     #[serde(default)]
     pub limits: Limits,
+    pub access: Option<Access>,
+    pub tls: Option<Tls>,
+    #[serde(default)]
+    pub connectors: Vec<Connector>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -70,4 +74,49 @@ pub(super) struct Limits {
     pub upload_mib: Option<u64>,
     pub query_memory_mib: Option<u64>,
     pub query_threads: Option<usize>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Access {
+    pub keys: String,
+    pub issuer: Option<String>,
+    pub audience: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tls {
+    pub certificate: String,
+    pub key: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Connector {
+    pub name: String,
+    pub feed: String,
+    pub http_poll: HttpPoll,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HttpPoll {
+    pub url: String,
+    pub every_s: u64,
+    #[serde(default)]
+    pub rows: String,
+    #[serde(default)]
+    pub row: String,
+    pub error: Option<String>,
+    pub secret: Option<Secret>,
+    pub most_mib: Option<u64>,
+    pub timeout_s: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Secret {
+    pub header: String,
+    pub file: String,
 }

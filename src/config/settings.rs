@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 
+use super::connectors::{self, Connector};
 use super::raw::Raw;
+use crate::access::Audience;
 use crate::contract::unknown_key;
 use crate::model::{FeedName, Problem};
 use crate::place::{AreaFields, Crs, LevelField};
@@ -39,6 +41,30 @@ pub struct Settings {
     pub duty: Option<Duty>,
     /// How much is taken.
     pub limits: Limits,
+    /// Who may come in; none: the city runs open, on this machine only.
+    pub access: Option<Access>,
+    /// How the doors speak TLS; none: in the clear.
+    pub tls: Option<Tls>,
+    /// Live sources.
+    pub connectors: Vec<Connector>,
+}
+
+/// Whose tokens are taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    /// A JWK set.
+    pub keys: PathBuf,
+    /// For whom the tokens must be.
+    pub audience: Audience,
+}
+
+/// The doors' certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// PEM: the certificate, then those that vouch for it.
+    pub certificate: PathBuf,
+    /// PEM: its private key.
+    pub key: PathBuf,
 }
 
 /// The boundary file and what its properties are called.
@@ -139,6 +165,12 @@ impl Settings {
                     .unwrap_or(usize::MAX),
                 query_threads: raw.limits.query_threads.unwrap_or(cores),
             },
+            connectors: connectors::resolve(root, raw.connectors, wrong)?,
+            access: raw.access.map(|access| Access {
+                keys: root.join(access.keys),
+                audience: Audience { issuer: access.issuer, audience: access.audience },
+            }),
+            tls: raw.tls.map(|tls| Tls { certificate: root.join(tls.certificate), key: root.join(tls.key) }),
         })
     }
 }
@@ -193,6 +225,24 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(FILE), text).unwrap();
         Settings::read(folder.path(), None)
+    }
+
+    #[test]
+    fn a_connector_is_told_where_it_is_wrong() {
+        let connector = "[[connectors]]\nname = 'fire'\nfeed = 'fire.incidents'\nhttp_poll.url = 'https://a.example/x'\nhttp_poll.every_s = 60\nhttp_poll.rows = '/features'\n";
+        let settings = read(&format!("{GOOD}{connector}")).unwrap();
+        let fire = &settings.connectors[0];
+        assert_eq!((fire.feed.to_string().as_str(), fire.every), ("fire.incidents", Duration::from_mins(1)));
+        assert_eq!(fire.source.most_bytes, 16 << 20);
+        let wrong = |from: &str, to: &str| {
+            let problem = read(&format!("{GOOD}{}", connector.replace(from, to))).unwrap_err();
+            (problem.line, problem.message)
+        };
+        assert_eq!(wrong("https://a", "ftp://a").0, 11);
+        assert!(wrong("'/features'", "'features'").1.contains("`features` is no JSON Pointer"));
+        assert!(wrong("fire.incidents", "fire").1.contains("connectors: `fire`: feed"));
+        let twice = read(&format!("{GOOD}{connector}{connector}")).unwrap_err();
+        assert!(twice.message.contains("of one connector only"), "{twice}");
     }
 
     #[test]

@@ -8,10 +8,12 @@ use arrow::datatypes::DataType;
 use chrono_tz::Tz;
 use serde_saphyr::{Location, Spanned};
 
-use super::spec::{Bound, Custom, Document, EventTimeSpec, Object, PlaceSpec, Property, TitleSpec};
+use super::spec::{
+    Bound, Custom, Document, EventTimeSpec, Object, PlaceSpec, Property, TitleSpec, ToleranceSpec,
+};
 use super::{
-    Classification, Column, Contract, EventTime, Place, Range, SYSTEM_COLUMNS, TimeFormat, Title,
-    instant_type,
+    Classification, Column, Contract, EventTime, OnLanding, Place, Range, SYSTEM_COLUMNS, TimeFormat, Title,
+    Tolerance, instant_type,
 };
 use crate::model::{FeedName, Resolution};
 
@@ -137,10 +139,12 @@ impl Compiler {
             event_time: None,
             place: Place::Nowhere,
             freshness_s: self.freshness(document),
+            tolerance: Tolerance::default(),
         };
         for custom in &object.custom_properties {
             self.extension(&mut contract, custom);
         }
+        self.readable(&contract, object);
         Some(contract)
     }
 
@@ -165,6 +169,7 @@ impl Compiler {
     fn column(&mut self, property: &Property) -> Option<Column> {
         let options = &property.logical_type_options;
         let data_type = self.data_type(property)?;
+        let column_type = data_type.clone();
         let range = Range {
             minimum: self.bound(property, options.minimum.as_ref()),
             maximum: self.bound(property, options.maximum.as_ref()),
@@ -207,6 +212,7 @@ impl Compiler {
                 .and_then(|c| text(&c.value)),
             description: property.description.clone(),
             classification: self.classification(property),
+            on_landing: self.on_landing(property, &column_type),
         })
     }
 
@@ -286,6 +292,53 @@ impl Compiler {
         }
     }
 
+    fn on_landing(&mut self, property: &Property, data_type: &DataType) -> OnLanding {
+        let mut custom = property.custom_properties.iter();
+        let Some(custom) = custom.find(|custom| custom.property.value == "cityloomOnLanding") else {
+            return OnLanding::Keep;
+        };
+        let spot = &custom.property;
+        match custom.value.as_str() {
+            Some("keep") => OnLanding::Keep,
+            Some("hash") if *data_type != DataType::Utf8 => {
+                self.at(
+                    spot,
+                    "cityloomOnLanding: only a string can be hashed; give the column logicalType string",
+                );
+                OnLanding::Drop
+            }
+            Some("hash") => OnLanding::Hash,
+            Some("drop") if property.primary_key => {
+                self.at(spot, "cityloomOnLanding: what is dropped cannot be a key; hash it");
+                OnLanding::Drop
+            }
+            Some("drop") => OnLanding::Drop,
+            _ => {
+                self.at(spot, "cityloomOnLanding is keep, hash or drop");
+                OnLanding::Drop
+            }
+        }
+    }
+
+    /// The place and the time of a row are read from its columns: those must be there to be read.
+    fn readable(&mut self, contract: &Contract, object: &Object) {
+        let mut read: Vec<usize> = contract.event_time.iter().map(|rule| rule.column).collect();
+        match &contract.place {
+            Place::Nowhere => {}
+            Place::Point { x, y, .. } => read.extend([*x, *y]),
+            Place::Area { column, .. } | Place::Cell { column, .. } => read.push(*column),
+        }
+        for index in read {
+            if contract.columns[index].on_landing != OnLanding::Keep {
+                let name = &object.properties[index].name;
+                self.at(
+                    name,
+                    format!("cityloomOnLanding: `{}` says where or when, and must be kept", name.value),
+                );
+            }
+        }
+    }
+
     fn freshness(&mut self, document: &Document) -> Option<i64> {
         let sla = document.sla_properties.iter().find(|sla| sla.property == "latency")?;
         let amount = sla.value.as_f64()?;
@@ -304,7 +357,13 @@ impl Compiler {
     }
 
     fn extension(&mut self, contract: &mut Contract, custom: &Custom) {
-        let known = ["cityloomTitle", "cityloomEventTime", "cityloomPlace", "cityloomExtraColumns"];
+        let known = [
+            "cityloomTitle",
+            "cityloomEventTime",
+            "cityloomPlace",
+            "cityloomExtraColumns",
+            "cityloomTolerance",
+        ];
         match custom.property.value.as_str() {
             "cityloomTitle" => {
                 if let Some(title) = self.value::<TitleSpec>(custom) {
@@ -319,6 +378,14 @@ impl Compiler {
             "cityloomPlace" => {
                 if let Some(spec) = self.value::<PlaceSpec>(custom) {
                     contract.place = self.place(&contract.columns, custom, &spec).unwrap_or(Place::Nowhere);
+                }
+            }
+            "cityloomTolerance" => {
+                if let Some(ToleranceSpec { rows, share }) = self.value(custom) {
+                    if share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
+                        self.at(&custom.property, "cityloomTolerance: share is a part of all rows, 0 to 1");
+                    }
+                    contract.tolerance = Tolerance { rows, share };
                 }
             }
             "cityloomExtraColumns" if custom.value != "drop" => {

@@ -45,6 +45,25 @@ pub struct Contract {
     pub place: Place,
     /// Past this many seconds without a row the feed is stale.
     pub freshness_s: Option<i64>,
+    /// How many rejected rows a submission may have.
+    pub tolerance: Tolerance,
+}
+
+/// How many rejected rows a submission may have before it is refused whole.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Tolerance {
+    /// So many; none: any number.
+    pub rows: Option<u64>,
+    /// This part of all its rows, 0 to 1; none: all of them.
+    pub share: Option<f64>,
+}
+
+impl Tolerance {
+    /// Whether a submission with `rejected` of `read` rows may land.
+    pub fn bears(self, rejected: u64, read: u64) -> bool {
+        let few = self.rows.is_none_or(|most| rejected <= most);
+        few && self.share.is_none_or(|most| rejected as f64 <= most * read as f64)
+    }
 }
 
 /// A title in the product's two languages.
@@ -87,6 +106,20 @@ pub struct Column {
     pub description: Option<String>,
     /// public, internal, confidential or restricted.
     pub classification: Classification,
+    /// What the lake gets of its values.
+    pub on_landing: OnLanding,
+}
+
+/// What the lake gets of a column's values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnLanding {
+    /// The values.
+    #[default]
+    Keep,
+    /// A keyed hash of each: equal values stay equal, and nobody can read them.
+    Hash,
+    /// Nothing.
+    Drop,
 }
 
 /// The bounds of a numeric column.

@@ -197,6 +197,14 @@ pub(super) struct TitleSpec {
     pub zh: Option<String>,
 }
 
+/// `cityloomTolerance`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ToleranceSpec {
+    pub rows: Option<u64>,
+    pub share: Option<f64>,
+}
+
 /// `cityloomEventTime`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -13,6 +13,8 @@ mod parquet;
 mod text_batch;
 mod unpack;
 
+pub use ndjson::text_columns;
+
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

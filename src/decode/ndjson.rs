@@ -1,8 +1,14 @@
 //! NDJSON: an object a line. Values become text; what they mean is the contract's.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
+use std::sync::Arc;
 
+use arrow::array::{ArrayRef, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::error::ArrowError;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use serde_json::{Map, Value};
 
 use super::text_batch::TextBatch;
@@ -67,6 +73,24 @@ fn row(
         }
         Err(error) => batch.unreadable(number, cut(text), format!("no JSON object: {error}")),
     }
+}
+
+/// Objects as a batch of text columns, one for each name that any of them has.
+///
+/// # Errors
+/// Where the rows do not fit a batch.
+pub fn text_columns(rows: &[Map<String, Value>]) -> Result<RecordBatch, ArrowError> {
+    let names: BTreeSet<&String> = rows.iter().flat_map(Map::keys).collect();
+    let column = |name: &&String| -> ArrayRef {
+        Arc::new(rows.iter().map(|row| row.get(*name).and_then(as_text)).collect::<StringArray>())
+    };
+    let fields: Vec<Field> = names.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect();
+    let count = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+    RecordBatch::try_new_with_options(
+        Arc::new(Schema::new(fields)),
+        names.iter().map(column).collect(),
+        &count,
+    )
 }
 
 /// A JSON value as the text that a CSV would hold.

@@ -1,24 +1,33 @@
 //! Keeps the results of all queries up to date: which must run at a tick, in which order, and what came out.
 //!
-//! The seam for incremental refresh is [`Engine::recompute`]: a plan and a tick in, rows out. A tick's time is
-//! given by the caller; the same feeds and ticks give the same results.
+//! A query whose aggregates are linear in its feeds has them kept as states (`upkeep.rs`) and runs only the rest of its
+//! plan; any other is recomputed and says why. A tick's time is given by the caller; the same feeds and ticks give the
+//! same results.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use datafusion::catalog::TableProvider;
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
+use object_store::ObjectStore;
 use tokio::sync::Mutex;
 
 use super::query_set::WAITS;
+use super::refresh::{self, Checkpoints, Reason, Size};
 use super::result_table::ResultTable;
+use super::upkeep::{self, Kept, Snapshot};
 use super::{Audit, Catalog, Kind, Query, QueryFile, QuerySet, RefreshRule, audit, locate};
 use crate::model::{Micros, Problem};
 
 /// A query whose only input is time is refreshed at least so often.
 const TIME_ALONE_SECONDS: i64 = 5;
+
+/// How often a query is recomputed that cannot be kept up to date and does not say how often.
+const RECOMPUTE_EVERY: Duration = Duration::from_secs(30);
 
 /// What to refresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +59,7 @@ pub struct Change {
 #[derive(Debug)]
 pub struct Engine {
     catalog: Catalog,
+    checkpoints: Option<Checkpoints>,
     running: Mutex<Running>,
 }
 
@@ -57,12 +67,14 @@ pub struct Engine {
 struct Running {
     set: QuerySet,
     planned: HashMap<String, Planned>,
+    /// States by what they compute; queries with equal aggregates share one.
+    kept: HashMap<String, Kept>,
 }
 
 #[derive(Debug, Clone)]
 struct Planned {
     query: Arc<Query>,
-    plan: LogicalPlan,
+    way: Way,
     schema: SchemaRef,
     result: Arc<ResultTable>,
     last: Option<Micros>,
@@ -70,17 +82,79 @@ struct Planned {
     seen: BTreeMap<String, u64>,
 }
 
+/// How a result comes about.
+#[derive(Debug, Clone)]
+enum Way {
+    /// By a plan over the states of those cuts; `full` is the whole plan, its windows still open.
+    Kept { head: LogicalPlan, cuts: Vec<String>, full: LogicalPlan },
+    /// By the whole plan over everything that its windows reach.
+    Recomputed { plan: LogicalPlan, reasons: Vec<Reason> },
+}
+
+/// How a query is kept up to date.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explained {
+    /// `I`, `W`, `H` or `F`, as [`Explained::class_text`] puts it.
+    pub class: char,
+    /// The states that it reads.
+    pub states: Vec<StateExplained>,
+    /// Why it is recomputed, where it is.
+    pub reasons: Vec<Reason>,
+}
+
+/// One state of a query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateExplained {
+    /// The feeds that it adds up.
+    pub feeds: Vec<String>,
+    /// The tables beside them, whose change starts it anew.
+    pub beside: Vec<String>,
+    /// Its groups, as the plan names them.
+    pub groups: Vec<String>,
+    /// The step of its window in microseconds, where it has one.
+    pub step_us: Option<i64>,
+    /// How large it is; zero while it is empty.
+    pub size: Size,
+}
+
+impl Explained {
+    /// The class in a sentence.
+    pub fn class_text(&self) -> &'static str {
+        match self.class {
+            'I' => "kept up to date at the cost of what is new",
+            'W' => "kept up to date at the cost of what is new; time moves its window bucket by bucket",
+            'H' => "reads other results only; computed whenever one of them changes",
+            _ => "recomputed on a timer",
+        }
+    }
+}
+
 /// What came of ordering and planning; problems in an order in which a cause comes before what it brings about.
 struct Attempt {
     set: QuerySet,
     planned: HashMap<String, Planned>,
+    kept: HashMap<String, Kept>,
     problems: Vec<Problem>,
 }
 
 impl Engine {
     /// An engine without queries.
     pub fn new(catalog: Catalog) -> Self {
-        Self { catalog, running: Mutex::default() }
+        Self { catalog, checkpoints: None, running: Mutex::default() }
+    }
+
+    /// The same engine, whose states outlive the process in `store`.
+    #[must_use]
+    pub fn with_checkpoints(self, store: Arc<dyn ObjectStore>) -> Self {
+        Self { checkpoints: Some(Checkpoints::new(store)), ..self }
+    }
+
+    /// Writes the states down that have changed since they last were.
+    pub async fn checkpoint(&self) {
+        let Some(checkpoints) = &self.checkpoints else { return };
+        for kept in self.running.lock().await.kept.values_mut() {
+            kept.save(checkpoints).await;
+        }
     }
 
     /// What SQL can name.
@@ -112,11 +186,12 @@ impl Engine {
         self.withdraw(&old);
         let tables = self.catalog.names();
         loop {
-            let attempt = self.attempt(queries.clone(), &tables, &old, now).await;
+            let attempt = self.attempt(queries.clone(), &tables, &old, &running.kept, now).await;
             let Some(broken) = give_way(&mut queries, &attempt.problems, &old) else {
                 problems.extend(attempt.problems);
                 running.set = attempt.set;
                 running.planned = attempt.planned;
+                running.keep(attempt.kept);
                 problems.sort();
                 return problems;
             };
@@ -133,15 +208,16 @@ impl Engine {
         queries: Vec<Query>,
         tables: &[String],
         old: &HashMap<String, Planned>,
+        filled: &HashMap<String, Kept>,
         now: Micros,
     ) -> Attempt {
         let (set, mut problems) = QuerySet::order(queries, tables);
-        let mut planned = HashMap::new();
+        let (mut planned, mut kept) = (HashMap::new(), HashMap::new());
         for query in set.ordered() {
             if problems.iter().any(|problem| problem.file == query.file) {
                 continue;
             }
-            match self.prepare(query, old.get(query.name.as_str()), now).await {
+            match self.prepare(query, old.get(query.name.as_str()), filled, &mut kept, now).await {
                 Ok(ready) => {
                     planned.insert(query.name.to_string(), ready);
                 }
@@ -152,7 +228,7 @@ impl Engine {
         }
         // Causes before consequences: what only waits for another may well be sound.
         problems.sort_by_key(|problem| problem.code == WAITS);
-        Attempt { set, planned, problems }
+        Attempt { set, planned, kept, problems }
     }
 
     fn withdraw(&self, planned: &HashMap<String, Planned>) {
@@ -167,61 +243,101 @@ impl Engine {
         &self,
         query: &Arc<Query>,
         before: Option<&Planned>,
+        filled: &HashMap<String, Kept>,
+        kept: &mut HashMap<String, Kept>,
         now: Micros,
     ) -> Result<Planned, Vec<Problem>> {
-        let mut planned = self.planned(query, now).await?;
+        let mut planned = self.planned(query, filled, kept, now).await?;
         // An unchanged query goes on from its last result, so that a reload shows no gap.
         if let Some(before) =
             before.filter(|before| before.query.sql == query.sql && before.schema == planned.schema)
         {
-            planned = Planned { plan: planned.plan, query: planned.query, ..before.clone() };
+            planned = Planned { way: planned.way, query: planned.query, ..before.clone() };
         }
         self.publish(&planned)?;
         Ok(planned)
     }
 
     fn publish(&self, planned: &Planned) -> Result<(), Vec<Problem>> {
-        let table = Arc::clone(&planned.result) as Arc<dyn datafusion::catalog::TableProvider>;
+        let table = Arc::clone(&planned.result) as Arc<dyn TableProvider>;
         self.catalog
             .register("queries", planned.query.name.as_str(), table)
             .map_err(|error| vec![Problem::of_file(&planned.query.file, "CL090", error.strip_backtrace())])
     }
 
-    async fn planned(&self, query: &Arc<Query>, now: Micros) -> Result<Planned, Vec<Problem>> {
+    async fn planned(
+        &self,
+        query: &Arc<Query>,
+        filled: &HashMap<String, Kept>,
+        kept: &mut HashMap<String, Kept>,
+        now: Micros,
+    ) -> Result<Planned, Vec<Problem>> {
         let wrong = |error| locate::all_of_error(&query.file, &query.sql, &error, "CL030");
         let plan = self.catalog.plan(&query.statement, now).await.map_err(wrong)?;
         let state = self.catalog.state(now);
         // Optimising finds what planning alone lets pass (types that do not compare, unknown casts).
-        state
-            .optimize(&plan)
-            .map_err(|error| locate::all_of_error(&query.file, &query.sql, &error, "CL031"))?;
+        let wrong = |error| locate::all_of_error(&query.file, &query.sql, &error, "CL031");
+        state.optimize(&plan).map_err(wrong)?;
         let schema: SchemaRef = Arc::new(plan.schema().as_arrow().clone());
         let problems = shape(query, &schema);
         if !problems.is_empty() {
             return Err(problems);
         }
+        let way = self.way(plan, &state, filled, kept).map_err(wrong)?;
+        if let Way::Recomputed { reasons, .. } = &way
+            && query.wants_live()
+        {
+            return Err(reasons.iter().map(|reason| not_live(query, reason)).collect());
+        }
         let result = Arc::new(ResultTable::new(Arc::clone(&schema)));
-        Ok(Planned { query: Arc::clone(query), plan, schema, result, last: None, seen: BTreeMap::new() })
+        Ok(Planned { query: Arc::clone(query), way, schema, result, last: None, seen: BTreeMap::new() })
     }
 
-    /// Refreshes what `tick` asks for, in order, each query at the same `now`.
+    /// How the result of a plan comes about. Cuts that nobody keeps yet are added to `kept`.
+    fn way(
+        &self,
+        plan: LogicalPlan,
+        state: &SessionState,
+        filled: &HashMap<String, Kept>,
+        kept: &mut HashMap<String, Kept>,
+    ) -> datafusion::common::Result<Way> {
+        let full = self.catalog.timeless(&plan)?;
+        let leaf = |table: &str| upkeep::leaf(&self.catalog, table);
+        let mut result = |cut: &refresh::Cut| {
+            let kept = filled
+                .get(&cut.id)
+                .unwrap_or_else(|| kept.entry(cut.id.clone()).or_insert_with(|| Kept::new(cut.clone())));
+            Arc::clone(&kept.result) as Arc<dyn TableProvider>
+        };
+        Ok(match refresh::cut(&full, state, &leaf, &mut result)? {
+            Ok(cutting) => {
+                let cuts = cutting.cuts.into_iter().map(|cut| cut.id).collect();
+                Way::Kept { head: cutting.head, cuts, full }
+            }
+            Err(reasons) => Way::Recomputed { plan, reasons },
+        })
+    }
+
+    /// Refreshes what `tick` asks for, in order, each query at the same `now` over the same rows.
     pub async fn refresh(&self, tick: Tick, now: Micros) -> Vec<Result<Change, Problem>> {
         let mut running = self.running.lock().await;
         let order: Vec<Arc<Query>> = running.set.ordered().to_vec();
+        let feeds = Snapshot::of(&self.catalog, order.iter().flat_map(|query| &query.feeds));
         let mut refreshed: Vec<String> = Vec::new();
         let mut changes = Vec::new();
         for query in order {
-            let Some(planned) = running.planned.get_mut(query.name.as_str()) else { continue };
-            let versions: BTreeMap<String, u64> = planned
-                .query
-                .feeds
-                .iter()
-                .filter_map(|feed| Some((feed.clone(), self.catalog.version(feed)?)))
-                .collect();
+            let Running { planned, kept, .. } = &mut *running;
+            let Some(planned) = planned.get_mut(query.name.as_str()) else { continue };
+            let versions: BTreeMap<String, u64> =
+                query.feeds.iter().filter_map(|feed| Some((feed.clone(), feeds.version(feed)?))).collect();
             if tick == Tick::Moved && !planned.is_due(&versions, &refreshed, now) {
                 continue;
             }
-            let change = self.recompute(planned, now).await;
+            let started = Instant::now();
+            let rows = self.rows(planned, kept, &feeds, now).await;
+            let change = rows
+                .map(|rows| planned.change(rows, now, started.elapsed().as_secs_f64()))
+                .map_err(|error| locate::of_error(&query.file, &query.sql, &error, "CL040"));
             if change.is_ok() {
                 refreshed.push(query.name.to_string());
             }
@@ -232,38 +348,104 @@ impl Engine {
         changes
     }
 
-    /// A full recompute: the plan over everything that its window reaches.
-    async fn recompute(&self, planned: &Planned, now: Micros) -> Result<Change, Problem> {
-        let started = Instant::now();
-        let query = &planned.query;
-        let rows = self
-            .catalog
-            .run(&planned.plan, now)
-            .await
-            .map_err(|error| locate::of_error(&query.file, &query.sql, &error, "CL040"))?;
-        let seconds = started.elapsed().as_secs_f64();
-        planned.result.replace(rows.clone());
-        let audits = audit::audit(query, &planned.schema, &rows);
-        Ok(Change {
-            query: Arc::clone(query),
-            at: now,
-            schema: Arc::clone(&planned.schema),
-            rows,
-            seconds,
-            audits,
-        })
+    /// A query's rows at a tick.
+    async fn rows(
+        &self,
+        planned: &Planned,
+        kept: &mut HashMap<String, Kept>,
+        feeds: &Snapshot,
+        now: Micros,
+    ) -> datafusion::common::Result<Vec<RecordBatch>> {
+        match &planned.way {
+            Way::Recomputed { plan, .. } => self.catalog.run(plan, now).await,
+            Way::Kept { head, cuts, .. } => {
+                for cut in cuts {
+                    if let Some(kept) = kept.get_mut(cut) {
+                        kept.bring(&self.catalog, self.checkpoints.as_ref(), feeds, now).await?;
+                    }
+                }
+                self.catalog.run(head, now).await
+            }
+        }
+    }
+
+    /// How a query is kept up to date; none where there is no such query.
+    pub async fn explain(&self, query: &str) -> Option<Explained> {
+        let running = self.running.lock().await;
+        let (cuts, reasons) = match &running.planned.get(query)?.way {
+            Way::Recomputed { reasons, .. } => (&[][..], reasons.clone()),
+            Way::Kept { cuts, .. } => (cuts.as_slice(), Vec::new()),
+        };
+        let states: Vec<StateExplained> =
+            cuts.iter().filter_map(|cut| running.kept.get(cut)).map(Kept::explain).collect();
+        let class = match (reasons.is_empty(), states.is_empty()) {
+            (false, _) => 'F',
+            (true, true) => 'H',
+            (true, false) if states.iter().any(|state| state.step_us.is_some()) => 'W',
+            (true, false) => 'I',
+        };
+        Some(Explained { class, states, reasons })
+    }
+
+    /// What a query's result would be without its states: the whole plan over everything, with the same windows.
+    ///
+    /// # Errors
+    /// What stopped the plan; none where there is no such query.
+    pub async fn recompute(
+        &self,
+        query: &str,
+        now: Micros,
+    ) -> datafusion::common::Result<Option<Vec<RecordBatch>>> {
+        let running = self.running.lock().await;
+        let Some(planned) = running.planned.get(query) else { return Ok(None) };
+        let plan = match &planned.way {
+            Way::Recomputed { plan, .. } => plan.clone(),
+            Way::Kept { full, .. } => {
+                let leaf = |table: &str| upkeep::leaf(&self.catalog, table);
+                refresh::at_edges(full, &self.catalog.state(now), &leaf, now.0)?
+            }
+        };
+        self.catalog.run(&plan, now).await.map(Some)
+    }
+}
+
+impl Running {
+    /// Takes over new states and forgets those that no query needs any more.
+    fn keep(&mut self, new: HashMap<String, Kept>) {
+        self.kept.extend(new);
+        let needed: HashSet<&String> = self
+            .planned
+            .values()
+            .flat_map(|planned| match &planned.way {
+                Way::Kept { cuts, .. } => cuts.as_slice(),
+                Way::Recomputed { .. } => &[],
+            })
+            .collect();
+        self.kept.retain(|id, _| needed.contains(id));
     }
 }
 
 impl Planned {
+    /// Takes a new result.
+    fn change(&self, rows: Vec<RecordBatch>, at: Micros, seconds: f64) -> Change {
+        self.result.replace(rows.clone());
+        let audits = audit::audit(&self.query, &self.schema, &rows);
+        let (query, schema) = (Arc::clone(&self.query), Arc::clone(&self.schema));
+        Change { query, at, schema, rows, seconds, audits }
+    }
+
     fn is_due(&self, versions: &BTreeMap<String, u64>, refreshed: &[String], now: Micros) -> bool {
         // The first result is owed to whoever reads the query, a manual one's too.
         let Some(last) = self.last else { return true };
         let moved =
             *versions != self.seen || self.query.queries.iter().any(|input| refreshed.contains(input));
         let slid = self.query.depends_on_now() && now.0 - last.0 >= TIME_ALONE_SECONDS * 1_000_000;
-        match self.query.refresh() {
-            RefreshRule::Live => moved || slid,
+        let rule = match (self.query.refresh(), &self.way) {
+            (RefreshRule::Auto, Way::Recomputed { .. }) => RefreshRule::Every(RECOMPUTE_EVERY),
+            (rule, _) => rule,
+        };
+        match rule {
+            RefreshRule::Auto | RefreshRule::Live => moved || slid,
             RefreshRule::Every(period) => {
                 (moved || slid) && u128::try_from(now.0 - last.0).unwrap_or(0) >= period.as_micros()
             }
@@ -284,6 +466,14 @@ fn give_way(queries: &mut [Query], problems: &[Problem], old: &HashMap<String, P
         *query = running;
         Some(problem.file.clone())
     })
+}
+
+/// `refresh: live` asked for what cannot be kept up to date from what is new.
+fn not_live(query: &Query, reason: &Reason) -> Problem {
+    let (line, column) = locate::word(&query.sql, &reason.near).unwrap_or((1, 1));
+    let message = format!("this cannot be `refresh: live`: {} ({})", reason.message, reason.code);
+    let help = Some(format!("{}; or say `refresh: 30s`", reason.advice));
+    Problem { file: query.file.clone(), line, column, code: "CL033", message, help }
 }
 
 /// Whether a result has the columns that its kind needs.

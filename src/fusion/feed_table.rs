@@ -30,16 +30,23 @@ use crate::lake::{FileEntry, Table};
 #[derive(Debug)]
 pub(super) struct FeedTable {
     table: Arc<Table>,
+    /// These files and no others; without them, those of the table's state at the time of the scan.
+    pinned: Option<Vec<Arc<FileEntry>>>,
 }
 
 impl FeedTable {
     pub(super) fn new(table: Arc<Table>) -> Self {
-        Self { table }
+        Self { table, pinned: None }
+    }
+
+    /// The rows of those files of the table.
+    pub(super) fn of_files(table: Arc<Table>, files: Vec<Arc<FileEntry>>) -> Self {
+        Self { table, pinned: Some(files) }
     }
 
     /// The files that may hold a row for `filters`.
     fn pruned(&self, session: &dyn Session, filters: &[Expr]) -> Result<Vec<Arc<FileEntry>>> {
-        let files = self.table.state().files.clone();
+        let files = self.pinned.clone().unwrap_or_else(|| self.table.state().files.clone());
         let Some(filter) = conjunction(filters.iter().cloned()) else { return Ok(files) };
         let schema = DFSchema::try_from(Arc::clone(self.table.schema()))?;
         let predicate = session.create_physical_expr(filter, &schema)?;

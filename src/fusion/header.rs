@@ -23,7 +23,9 @@ pub enum Kind {
 /// When a query is refreshed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefreshRule {
-    /// Whenever an input moved.
+    /// Whenever an input moved where the result is kept up to date from what is new; else every half minute.
+    Auto,
+    /// Whenever an input moved; a query that would have to be recomputed for it is refused.
     Live,
     /// At most so often.
     Every(Duration),
@@ -196,7 +198,8 @@ fn resolve(name: &QueryName, raw: Raw) -> Result<Header, Wrong> {
 
 fn refresh(text: Option<&str>) -> Result<RefreshRule, Wrong> {
     match text.map(str::trim) {
-        None | Some("live") => Ok(RefreshRule::Live),
+        None => Ok(RefreshRule::Auto),
+        Some("live") => Ok(RefreshRule::Live),
         Some("manual") => Ok(RefreshRule::Manual),
         Some(other) => {
             let split = other.find(|c: char| !c.is_ascii_digit()).unwrap_or(other.len());

@@ -97,17 +97,17 @@ fn search(sql: &str, text: &str) -> Option<(u64, u64)> {
         .as_ref()?
         .captures_iter(text)
         .filter_map(|found| Some(found.get(1)?.as_str().to_ascii_lowercase()));
-    for word in words {
-        for (number, line) in sql.lines().enumerate() {
-            if line.trim_start().starts_with("--") {
-                continue;
-            }
-            if let Some(at) = line.to_ascii_lowercase().find(&word) {
-                return Some((number as u64 + 1, line.get(..at)?.chars().count() as u64 + 1));
-            }
-        }
-    }
-    None
+    words.into_iter().find_map(|found| word(sql, &found))
+}
+
+/// Where a word first stands outside comments.
+pub(super) fn word(sql: &str, word: &str) -> Option<(u64, u64)> {
+    let word = word.to_ascii_lowercase();
+    let lines = sql.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("--"));
+    lines.into_iter().find_map(|(number, line)| {
+        let at = line.to_ascii_lowercase().find(&word)?;
+        Some((number as u64 + 1, line.get(..at)?.chars().count() as u64 + 1))
+    })
 }
 
 /// Where a message speaks of the end, the last line.

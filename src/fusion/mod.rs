@@ -11,16 +11,21 @@ mod header;
 mod locate;
 mod query;
 mod query_set;
+mod refresh;
 mod result_table;
 mod session;
 #[cfg(test)]
 mod tests;
 pub mod udf;
+mod upkeep;
+#[cfg(test)]
+mod upkeep_tests;
 
 pub use audit::Audit;
-pub use engine::{Change, Engine, Tick};
+pub use engine::{Change, Engine, Explained, StateExplained, Tick};
 pub use fixture::{Case, CaseOutcome, run_case};
 pub use header::{ColumnShow, Kind, RefreshRule, Text};
 pub use query::Query;
 pub use query_set::{Lineage, QueryFile, QuerySet};
+pub use refresh::{Reason, Size};
 pub use session::{Catalog, SessionConfig, print};

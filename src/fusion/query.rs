@@ -94,6 +94,10 @@ impl Query {
         self.header.refresh
     }
 
+    pub(super) fn wants_live(&self) -> bool {
+        self.header.refresh == RefreshRule::Live
+    }
+
     /// The columns that the wall shows, the first one first.
     pub fn columns(&self) -> &[(String, ColumnShow)] {
         &self.header.columns

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Query;
 use super::session::read_folder;
+use super::{Query, locate};
 use crate::contract::closest;
 use crate::model::{Problem, QueryName};
 
@@ -133,7 +133,8 @@ fn circle(query: &Query, queries: &BTreeMap<String, Arc<Query>>) -> Option<Probl
         for input in reads.into_iter().flatten() {
             let longer: Vec<&str> = way.iter().copied().chain([input.as_str()]).collect();
             if input == home {
-                let (line, column) = position(&query.sql, longer.get(1).copied().unwrap_or(home));
+                let (line, column) =
+                    locate::word(&query.sql, longer.get(1).copied().unwrap_or(home)).unwrap_or_default();
                 let message = format!("it reads itself in a circle: {}", longer.join(" reads "));
                 let help = Some("let one of them read what the other reads".to_owned());
                 return Some(Problem { file: query.file.clone(), line, column, code: WAITS, message, help });
@@ -153,20 +154,10 @@ fn missing_inputs(query: &Query, queries: &BTreeMap<String, Arc<Query>>, tables:
     let absent = query.queries.iter().filter(absent_query).chain(query.feeds.iter().filter(absent_feed));
     absent
         .map(|name| {
-            let (line, column) = position(&query.sql, name);
+            let (line, column) = locate::word(&query.sql, name).unwrap_or_default();
             let help = closest(name, names()).map(|word| format!("did you mean `{word}`?"));
             let message = format!("there is no feed or query `{name}`");
             Problem { file: query.file.clone(), line, column, code: "CL020", message, help }
         })
         .collect()
-}
-
-/// Where a name first stands outside comments.
-fn position(sql: &str, name: &str) -> (u64, u64) {
-    for (number, line) in sql.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("--")) {
-        if let Some(at) = line.to_ascii_lowercase().find(name) {
-            return (number as u64 + 1, line.get(..at).map_or(0, |before| before.chars().count()) as u64 + 1);
-        }
-    }
-    (0, 0)
 }

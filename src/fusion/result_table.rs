@@ -1,5 +1,6 @@
 //! A query's newest result as a table that other queries read.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use arrow::datatypes::SchemaRef;
@@ -16,15 +17,22 @@ use datafusion::physical_plan::ExecutionPlan;
 pub(super) struct ResultTable {
     schema: SchemaRef,
     rows: RwLock<Vec<RecordBatch>>,
+    version: AtomicU64,
 }
 
 impl ResultTable {
     pub(super) fn new(schema: SchemaRef) -> Self {
-        Self { schema, rows: RwLock::default() }
+        Self { schema, rows: RwLock::default(), version: AtomicU64::new(0) }
     }
 
     pub(super) fn replace(&self, rows: Vec<RecordBatch>) {
         *self.rows.write().unwrap_or_else(PoisonError::into_inner) = rows;
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// One more with each result.
+    pub(super) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
     }
 }
 

@@ -12,6 +12,7 @@ use datafusion::execution::SessionState;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::{Optimizer, OptimizerContext, OptimizerRule};
 use datafusion::physical_plan::collect;
 use datafusion::prelude;
 use datafusion::prelude::SessionContext;
@@ -37,12 +38,13 @@ pub struct SessionConfig {
 #[derive(Clone)]
 pub struct Catalog {
     context: SessionContext,
-    versions: BTreeMap<String, Arc<Table>>,
+    /// Feeds by name; without a table where they are only promised.
+    feeds: BTreeMap<String, Option<Arc<Table>>>,
 }
 
 impl std::fmt::Debug for Catalog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Catalog").field("feeds", &self.versions.keys()).finish_non_exhaustive()
+        f.debug_struct("Catalog").field("feeds", &self.feeds.keys()).finish_non_exhaustive()
     }
 }
 
@@ -70,7 +72,7 @@ impl Catalog {
             context = context.enable_url_table();
         }
         udf::register(&context);
-        Ok(Self { context, versions: BTreeMap::new() })
+        Ok(Self { context, feeds: BTreeMap::new() })
     }
 
     /// Adds a feed and its quarantine.
@@ -81,7 +83,7 @@ impl Catalog {
         self.register(name.department(), name.feed(), Arc::new(FeedTable::new(Arc::clone(table))))?;
         let rejected = format!("{}__{}", name.department(), name.feed());
         self.register("quarantine", &rejected, Arc::new(FeedTable::new(Arc::clone(quarantine))))?;
-        self.versions.insert(name.to_string(), Arc::clone(table));
+        self.feeds.insert(name.to_string(), Some(Arc::clone(table)));
         Ok(())
     }
 
@@ -99,9 +101,30 @@ impl Catalog {
         self.register(schema, table, Arc::new(MemTable::try_new(columns, vec![rows])?))
     }
 
-    /// The version of a feed's table, where `name` is a feed.
-    pub(super) fn version(&self, name: &str) -> Option<u64> {
-        self.versions.get(name).map(|table| table.state().version)
+    /// Adds a feed of which only the columns are known, to check queries against.
+    ///
+    /// # Errors
+    /// Where the name is taken.
+    pub fn promise_feed(&mut self, name: &FeedName, columns: SchemaRef) -> Result<()> {
+        self.add_rows(name.department(), name.feed(), columns, Vec::new())?;
+        self.feeds.insert(name.to_string(), None);
+        Ok(())
+    }
+
+    /// Whether `name` is a feed.
+    pub(super) fn is_feed(&self, name: &str) -> bool {
+        self.feeds.contains_key(name)
+    }
+
+    /// The table of a feed, where `name` is one that has a table.
+    pub(super) fn feed(&self, name: &str) -> Option<&Arc<Table>> {
+        self.feeds.get(name)?.as_ref()
+    }
+
+    /// What SQL reads under a name, with or without schema.
+    pub(super) async fn provider(&self, name: &str) -> Result<Arc<dyn TableProvider>> {
+        let (schema, table) = name.split_once('.').unwrap_or(("queries", name));
+        self.context.table_provider(TableReference::full("city", schema, table)).await
     }
 
     /// Every `schema.table` and query name that SQL can read.
@@ -145,6 +168,20 @@ impl Catalog {
     /// The logical plan of a statement.
     pub(super) async fn plan(&self, statement: &Statement, now: Micros) -> Result<LogicalPlan> {
         self.state(now).statement_to_plan(statement.clone()).await
+    }
+
+    /// The plan, optimised as far as it goes without a tick: `now()` stays open.
+    pub(super) fn timeless(&self, plan: &LogicalPlan) -> Result<LogicalPlan> {
+        let state = self.context.state();
+        let analysed = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {})?;
+        // This rule would make two aggregates of a count(DISTINCT), the outer one over all that is distinct.
+        let apart = |rule: &&Arc<dyn OptimizerRule + Send + Sync>| {
+            rule.name() != "single_distinct_aggregation_to_group_by"
+        };
+        let rules = state.optimizer().rules.iter().filter(apart).cloned().collect();
+        let config = OptimizerContext::new_with_config_options(Arc::clone(state.config().options()))
+            .without_query_execution_start_time();
+        Optimizer::with_rules(rules).optimize(analysed, &config, |_, _| {})
     }
 
     /// Runs a plan at `now`.

@@ -22,10 +22,11 @@ use super::known_keys::KnownKeys;
 use super::place_rows::Placer;
 use super::running::Running;
 use super::sift::{Counts, Sieve, Sifted};
+use super::veil::{Veil, VeilKey};
 use super::{Receipt, Refusal, quarantine};
 use crate::contract::{Contract, KeySet, Place, Uniqueness};
 use crate::decode::{self, Kind, Progress, ReadAs, Request, Rows};
-use crate::lake::{Commit, FileWriter, Lake, Landing, Table, TableName, Written};
+use crate::lake::{Commit, Cursor, FileWriter, Lake, Landing, Table, TableName, Written};
 use crate::model::{Clock, FeedName, LngLat};
 use crate::place::Areas;
 
@@ -72,6 +73,7 @@ pub struct Lander {
     inside: Arc<Vec<LngLat>>,
     pub(super) clock: Arc<dyn Clock>,
     largest: u64,
+    veil_key: Option<VeilKey>,
     /// Submissions that are under way.
     pub running: Running,
 }
@@ -117,7 +119,13 @@ impl Lander {
             feeds.insert(name.clone(), Arc::new(feed));
         }
         let inside = Arc::new(inner_points(&areas).map_err(|error| Refusal::Internal(error.to_string()))?);
-        Ok(Self { feeds, areas, inside, clock, largest, running: Running::default() })
+        Ok(Self { feeds, areas, inside, clock, largest, veil_key: None, running: Running::default() })
+    }
+
+    /// The same with the key for hashed columns; without one their feeds take nothing.
+    #[must_use]
+    pub fn with_veil_key(self, key: VeilKey) -> Self {
+        Self { veil_key: Some(key), ..self }
     }
 
     /// All feeds, by name.
@@ -185,7 +193,8 @@ impl Lander {
         }
         let submission = feed.admits(&terms)?;
         file.rewind().map_err(io)?;
-        let stamp = Stamp { submission, mends: terms.mends, file: upload.name, sha256, bytes, started };
+        let stamp =
+            Stamp { submission, mends: terms.mends, file: upload.name, sha256, cursor: None, bytes, started };
         Ok(Opened::New(
             stamp,
             Source { kind, file, request: request(&feed.contract), progress: upload.progress },
@@ -197,6 +206,20 @@ impl Lander {
     /// # Errors
     /// A [`Refusal`]; nothing has landed then.
     pub async fn land_batch(&self, feed: &str, batch: RecordBatch, source: &str) -> Result<Receipt, Refusal> {
+        self.land_live(feed, batch, source, None).await
+    }
+
+    /// The same; with the commit of its rows the source's cursor moves, and not without.
+    ///
+    /// # Errors
+    /// A [`Refusal`]; nothing has landed then, and the cursor stands where it stood.
+    pub async fn land_live(
+        &self,
+        feed: &str,
+        batch: RecordBatch,
+        source: &str,
+        cursor: Option<Cursor>,
+    ) -> Result<Receipt, Refusal> {
         let feed = Arc::clone(self.feed(feed)?);
         let request = request(&feed.contract);
         let bytes = batch.get_array_memory_size() as u64;
@@ -205,6 +228,7 @@ impl Lander {
             mends: None,
             file: source.to_owned(),
             sha256: String::new(),
+            cursor,
             bytes,
             started: Instant::now(),
         };
@@ -228,7 +252,7 @@ impl Lander {
             Some(keys) => feed.taken_keys(keys).await?,
             None => Arc::new(KeySet::default()),
         };
-        let sieve = self.sieve(feed, &stamp, landed);
+        let sieve = self.sieve(feed, &stamp, landed)?;
         let submission = stamp.submission.clone();
         let landed_at = sieve.now.0;
         let (sender, receiver) = mpsc::channel(QUEUE);
@@ -251,21 +275,34 @@ impl Lander {
     }
 
     /// What sifts the rows of a submission, where `landed` are the keys that are taken.
-    pub(super) fn sieve(&self, feed: &Feed, stamp: &Stamp, landed: Arc<KeySet>) -> Sieve {
-        Sieve {
+    pub(super) fn sieve(&self, feed: &Feed, stamp: &Stamp, landed: Arc<KeySet>) -> Result<Sieve, Refusal> {
+        Ok(Sieve {
             contract: Arc::clone(&feed.contract),
             placer: Placer::new(
                 feed.contract.place.clone(),
                 Arc::clone(&self.areas),
                 Arc::clone(&self.inside),
             ),
+            veil: Veil::new(&feed.contract, self.veil_key.as_ref())?,
             unique: Uniqueness::new(&feed.contract),
             landed,
             now: self.clock.now(),
             submission: stamp.submission.clone(),
             file: stamp.file.clone(),
             counts: Counts::default(),
+        })
+    }
+}
+
+impl Sieve {
+    /// Whether the contract bears what was rejected so far.
+    pub(super) fn bearable(&self) -> Result<(), Refusal> {
+        let (read, tolerance) = (self.counts.read, self.contract.tolerance);
+        let rejected = read - self.counts.landed;
+        if tolerance.bears(rejected, read) {
+            return Ok(());
         }
+        Err(Refusal::Intolerable { rejected, read, tolerance, reasons: self.counts.reasons.clone() })
     }
 }
 
@@ -291,6 +328,7 @@ pub(super) struct Stamp {
     mends: Option<String>,
     file: String,
     sha256: String,
+    cursor: Option<Cursor>,
     bytes: u64,
     started: Instant,
 }
@@ -324,23 +362,24 @@ async fn commit(
     bad: Option<Written>,
 ) -> Result<Receipt, Refusal> {
     let kept = serde_json::to_value(&receipt).map_err(|error| Refusal::Internal(error.to_string()))?;
-    let entry = |files: Option<Written>, sha256: &str| Commit {
+    let entry = |files: Option<Written>, sha256: &str, cursor: Option<Cursor>| Commit {
         files: files.into_iter().collect(),
         sha256: sha256.to_owned(),
+        cursor,
         submission: receipt.submission.clone(),
         landed_at,
         receipt: kept.clone(),
     };
     if bad.is_some() {
         feed.quarantine
-            .commit(&entry(bad, ""))
+            .commit(&entry(bad, "", None))
             .await?
             .map_err(|_| Refusal::Internal("quarantine recognised rows".into()))?;
     }
-    if good.is_none() && stamp.sha256.is_empty() {
+    if good.is_none() && stamp.sha256.is_empty() && stamp.cursor.is_none() {
         return Ok(receipt);
     }
-    match feed.table.commit(&entry(good.clone(), &stamp.sha256)).await? {
+    match feed.table.commit(&entry(good.clone(), &stamp.sha256, stamp.cursor.clone())).await? {
         Ok(_) => Ok(Receipt { seconds: stamp.started.elapsed().as_secs_f64(), ..receipt }),
         Err(earlier) => {
             feed.table.discard(good.as_slice()).await;
@@ -402,6 +441,7 @@ fn sift(
         let sifted = sieve.sift(&rows).map_err(|error| decode::Error::Stopped(error.to_string()))?;
         sender.blocking_send(sifted).map_err(|_| decode::Error::Stopped("the lake takes no more rows".into()))
     })?;
+    sieve.bearable()?;
     Ok((sieve.counts, read_as))
 }
 
@@ -432,12 +472,7 @@ async fn append(
     rows: Option<RecordBatch>,
 ) -> Result<(), Refusal> {
     let Some(rows) = rows.filter(|rows| rows.num_rows() > 0) else { return Ok(()) };
-    if file.is_none() {
-        *file = Some(table.new_file(submission, 0)?);
-    }
-    if let Some(file) = file {
-        file.write(&rows).await?;
-    }
+    file.get_or_insert_with(|| table.new_file(submission, 0)).write(&rows).await?;
     Ok(())
 }
 

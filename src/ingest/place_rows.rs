@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray};
+use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use arrow::error::ArrowError;
@@ -10,7 +11,7 @@ use arrow::record_batch::RecordBatch;
 
 use crate::contract::{Code, Place};
 use crate::model::{Cell, LngLat, Micros, Resolution};
-use crate::place::{Areas, Crs, Instants};
+use crate::place::{self, Areas, Crs, Instants};
 
 /// The place columns of a batch, and which rows break which rule.
 pub(super) struct Placed {
@@ -83,15 +84,11 @@ impl Placer {
             };
             broken.extend(points.iter().enumerate().filter_map(outside).map(|row| (row, Code::OutsideCity)));
         }
-        let code = |idx: &Option<u32>| idx.and_then(|idx| self.areas.get(idx)).map(|area| area.code.as_str());
-        Ok(Placed {
-            cell: points
-                .iter()
-                .map(|point| point.and_then(|p| p.cell(resolution)).map(Cell::to_i64))
-                .collect(),
-            area: found.iter().map(code).collect(),
-            broken,
-        })
+        let nowhere = (f64::NAN, f64::NAN);
+        let (lng, lat): (Vec<f64>, Vec<f64>) =
+            points.iter().map(|point| point.map_or(nowhere, |p| (p.lng, p.lat))).unzip();
+        let cell = column(place::cells(&lng, &lat, resolution));
+        Ok(Placed { cell, area: self.areas.codes(found)?, broken })
     }
 
     fn codes(&self, codes: &ArrayRef, resolution: Resolution, now: Micros) -> Result<Placed, ArrowError> {
@@ -133,9 +130,15 @@ impl Placer {
             placed.push(cell.map(Cell::to_i64));
         }
         let found = self.areas.locate_all(&points, Instants::One(now));
-        let code = |idx: &Option<u32>| idx.and_then(|idx| self.areas.get(idx)).map(|area| area.code.as_str());
-        Ok(Placed { cell: Int64Array::from(placed), area: found.iter().map(code).collect(), broken })
+        Ok(Placed { cell: Int64Array::from(placed), area: self.areas.codes(found)?, broken })
     }
+}
+
+/// Cells as a column: rows without a place have none.
+fn column(cells: Vec<i64>) -> Int64Array {
+    let placed = BooleanBuffer::collect_bool(cells.len(), |row| cells[row] != place::NO_CELL);
+    let nulls = Some(NullBuffer::new(placed)).filter(|nulls| nulls.null_count() > 0);
+    Int64Array::new(cells.into(), nulls)
 }
 
 /// The cell itself or its parent; a cell coarser than asked for is no place at that resolution.

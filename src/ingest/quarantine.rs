@@ -9,6 +9,7 @@ use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde_json::{Map, Value};
 
+use super::veil::Veil;
 use crate::contract::{Reject, instant_type};
 
 /// The columns of every quarantine table.
@@ -88,8 +89,8 @@ impl Rejected {
     }
 }
 
-/// A source row as JSON, by its headers; values as text, nulls left out.
-pub(super) fn raw_json(source: &RecordBatch, row: usize) -> String {
+/// A source row as JSON, by its headers; values as text, nulls and what the veil holds back left out.
+pub(super) fn raw_json(source: &RecordBatch, row: usize, veil: &Veil) -> String {
     let mut object = Map::new();
     for (field, column) in source.schema().fields().iter().zip(source.columns()) {
         if column.is_null(row) {
@@ -97,7 +98,9 @@ pub(super) fn raw_json(source: &RecordBatch, row: usize) -> String {
         }
         let shown = ArrayFormatter::try_new(column, &FormatOptions::default())
             .and_then(|formatter| formatter.value(row).try_to_string());
-        object.insert(field.name().clone(), Value::String(shown.unwrap_or_default()));
+        if let Some(text) = veil.source(field.name(), shown.unwrap_or_default()) {
+            object.insert(field.name().clone(), Value::String(text));
+        }
     }
     Value::Object(object).to_string()
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::contract::Tolerance;
 use crate::decode::{self, ReadAs};
 use crate::lake;
 
@@ -44,8 +45,8 @@ pub struct Receipt {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Violation {
     /// The stable code.
-    pub code: &'static str,
-    /// The header that it concerns.
+    pub code: String,
+    /// The header that it concerns; empty where it is not one.
     pub column: String,
     /// What is wrong.
     pub detail: String,
@@ -108,6 +109,20 @@ pub enum Refusal {
         /// The bound.
         most: u64,
     },
+    /// More rows are rejected than the contract bears.
+    #[error(
+        "{rejected} of {read} rows are rejected, more than the contract's {}: {}", bound(*tolerance), counted(reasons)
+    )]
+    Intolerable {
+        /// How many.
+        rejected: u64,
+        /// Of how many.
+        read: u64,
+        /// What the contract bears.
+        tolerance: Tolerance,
+        /// Rejected rows by the code of their first reason.
+        reasons: BTreeMap<String, u64>,
+    },
     /// The file cannot be opened or read.
     #[error("{file}: {source}")]
     Io {
@@ -122,6 +137,16 @@ pub enum Refusal {
     /// A fault of cityloom's own.
     #[error("landing failed: {0}")]
     Internal(String),
+}
+
+fn bound(tolerance: Tolerance) -> String {
+    let rows = tolerance.rows.map(|rows| format!("{rows} rows"));
+    let share = tolerance.share.map(|share| format!("{} %", share * 100.0));
+    [rows, share].into_iter().flatten().collect::<Vec<_>>().join(" or ")
+}
+
+fn counted(reasons: &BTreeMap<String, u64>) -> String {
+    reasons.iter().map(|(code, rows)| format!("{code} {rows}")).collect::<Vec<_>>().join(", ")
 }
 
 impl Refusal {
@@ -141,6 +166,7 @@ impl Refusal {
             Self::File(decode::Error::Scratch(_)) => "FILE_NOT_READ",
             Self::File(_) => "FILE_UNREADABLE",
             Self::TooLarge { .. } => "FILE_TOO_LARGE",
+            Self::Intolerable { .. } => "TOO_MANY_REJECTED",
             Self::Io { .. } => "FILE_NOT_READ",
             Self::Lake(_) => "LAKE_UNAVAILABLE",
             Self::Internal(_) => "INTERNAL",
@@ -152,11 +178,19 @@ impl Refusal {
         match self {
             Self::File(decode::Error::ColumnMissing { headers, .. }) => {
                 let violation = |header: &String| Violation {
-                    code: self.code(),
+                    code: self.code().to_owned(),
                     column: header.clone(),
                     detail: format!("the file has no column `{header}`"),
                 };
                 headers.iter().map(violation).collect()
+            }
+            Self::Intolerable { reasons, .. } => {
+                let violation = |(code, rows): (&String, &u64)| Violation {
+                    code: code.clone(),
+                    column: String::new(),
+                    detail: format!("{code}: {rows} rows"),
+                };
+                reasons.iter().map(violation).collect()
             }
             _ => Vec::new(),
         }

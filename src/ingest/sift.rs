@@ -4,15 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Int64Array, StringBuilder, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder, Int64Array, StringArray,
+    TimestampMicrosecondArray,
 };
-use arrow::compute::filter_record_batch;
+use arrow::buffer::OffsetBuffer;
+use arrow::compute::FilterBuilder;
 use arrow::datatypes::{DataType, Date32Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
 use super::place_rows::{Placed, Placer};
 use super::quarantine::{Rejected, raw_json};
+use super::veil::Veil;
 use crate::contract::{self, Code, Contract, KeySet, Reject, Uniqueness};
 use crate::decode::Rows;
 use crate::model::Micros;
@@ -35,6 +38,7 @@ pub(super) struct Counts {
 pub(super) struct Sieve {
     pub(super) contract: Arc<Contract>,
     pub(super) placer: Placer,
+    pub(super) veil: Veil,
     pub(super) unique: Uniqueness,
     pub(super) landed: Arc<KeySet>,
     pub(super) now: Micros,
@@ -45,8 +49,10 @@ pub(super) struct Sieve {
 
 impl Sieve {
     pub(super) fn sift(&mut self, rows: &Rows) -> Result<Sifted, ArrowError> {
-        let checked = contract::check(&self.contract, &rows.batch)?;
+        let mut checked = contract::check(&self.contract, &rows.batch)?;
+        checked.batch = self.veil.batch(checked.batch)?;
         let mut rejects = checked.rejects;
+        self.veil.reasons(&mut rejects);
         let placed = self.placer.place(&checked.batch, self.now)?;
         self.blame_place(&placed, &checked.batch, &mut rejects);
         let event_time = self.event_time(&checked.batch, &mut rejects);
@@ -56,14 +62,7 @@ impl Sieve {
         self.counts.read += (rows.batch.num_rows() + rows.unreadable.len()) as u64;
         self.counts.landed += (rows.batch.num_rows() - rejects.len()) as u64;
         let bad = self.quarantine(rows, &rejects)?;
-        let whole = self.complete(&checked.batch, &placed, event_time, &rows.numbers)?;
-        let good = if rejects.is_empty() {
-            whole
-        } else {
-            let keep: BooleanArray =
-                (0..whole.num_rows()).map(|row| Some(!rejects.contains_key(&row))).collect();
-            filter_record_batch(&whole, &keep)?
-        };
+        let good = self.complete(&checked.batch, placed, event_time, &rows.numbers, &rejects)?;
         Ok(Sifted { good, bad })
     }
 
@@ -128,14 +127,14 @@ impl Sieve {
         for (&row, reasons) in rejects {
             if let (Some(first), Some(number)) = (reasons.first(), rows.numbers.get(row)) {
                 *self.counts.reasons.entry(first.code.to_string()).or_default() += 1;
-                rejected.push(*number, reasons, &raw_json(&rows.batch, row));
+                rejected.push(*number, reasons, &raw_json(&rows.batch, row, &self.veil));
             }
         }
         for line in &rows.unreadable {
             *self.counts.reasons.entry(Code::RowUnreadable.to_string()).or_default() += 1;
             let reason =
                 Reject { code: Code::RowUnreadable, column: String::new(), value: Some(line.why.clone()) };
-            rejected.push(line.number, &[reason], &line.text);
+            rejected.push(line.number, &[reason], self.veil.line(&line.text));
         }
         if rejected.len() == 0 {
             return Ok(None);
@@ -143,25 +142,41 @@ impl Sieve {
         rejected.finish(&self.file, &self.submission, &self.contract.version, self.now.0).map(Some)
     }
 
+    /// The rows without those that are rejected, in the table's columns.
     fn complete(
         &self,
         batch: &RecordBatch,
-        placed: &Placed,
+        placed: Placed,
         event_time: TimestampMicrosecondArray,
         numbers: &[i64],
+        rejects: &BTreeMap<usize, Vec<Reject>>,
     ) -> Result<RecordBatch, ArrowError> {
-        let rows = batch.num_rows();
-        let mut submission = StringBuilder::with_capacity(rows, rows * self.submission.len());
-        (0..rows).for_each(|_| submission.append_value(&self.submission));
         let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
+        columns.extend([Arc::new(placed.cell) as ArrayRef, Arc::new(placed.area), Arc::new(event_time)]);
+        let mut numbers: ArrayRef = Arc::new(Int64Array::from(numbers.to_vec()));
+        if !rejects.is_empty() {
+            let mut keep = BooleanBufferBuilder::new(batch.num_rows());
+            keep.append_n(batch.num_rows(), true);
+            rejects.keys().for_each(|row| keep.set_bit(*row, false));
+            let keep = FilterBuilder::new(&BooleanArray::new(keep.finish(), None)).optimize().build();
+            for column in columns.iter_mut().chain([&mut numbers]) {
+                *column = keep.filter(column)?;
+            }
+        }
+        // What all rows have in common is made for those that stay.
+        let rows = numbers.len();
+        let landed_at = TimestampMicrosecondArray::from_value(self.now.0, rows).with_timezone("UTC");
         columns.extend([
-            Arc::new(placed.cell.clone()) as ArrayRef,
-            Arc::new(placed.area.clone()),
-            Arc::new(event_time),
-            Arc::new(TimestampMicrosecondArray::from_value(self.now.0, rows).with_timezone("UTC")),
-            Arc::new(submission.finish()),
-            Arc::new(Int64Array::from(numbers.to_vec())),
+            Arc::new(landed_at) as ArrayRef,
+            Arc::new(repeated(&self.submission, rows)?),
+            numbers,
         ]);
         RecordBatch::try_new(self.contract.table_schema(), columns)
     }
+}
+
+/// One text in every row.
+fn repeated(text: &str, rows: usize) -> Result<StringArray, ArrowError> {
+    let offsets = OffsetBuffer::from_repeated_length(text.len(), rows);
+    StringArray::try_new(offsets, text.repeat(rows).into_bytes().into(), None)
 }

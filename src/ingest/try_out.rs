@@ -38,7 +38,7 @@ impl Lander {
             let mut keys = feed.keys.lock().await;
             feed.taken_keys(&mut keys).await?
         };
-        let sieve = self.sieve(&feed, &stamp, landed);
+        let sieve = self.sieve(&feed, &stamp, landed)?;
         let tried = tokio::task::spawn_blocking(move || try_out(sieve, |sink| source.read(sink)));
         let (sieve, read_as, rejected) =
             tried.await.map_err(|error| Refusal::Internal(error.to_string()))??;
@@ -58,5 +58,6 @@ fn try_out(
         }
         Ok(())
     })?;
+    sieve.bearable()?;
     Ok((sieve, read_as, shown))
 }

@@ -39,7 +39,7 @@ impl Book {
     pub fn apply(&mut self, record: &Record) {
         self.heads.advance(record.seq, record.event.channel());
         match &record.event {
-            Event::Founded { .. } => {}
+            Event::Founded { .. } | Event::Audited(_) => {}
             Event::Alert { event, .. } => {
                 self.alerts = std::mem::take(&mut self.alerts).evolve(event);
                 if event.kind() == AlertKind::Cleared {

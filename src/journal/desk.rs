@@ -194,6 +194,11 @@ impl Desk {
         self.read(|shared| Cut { heads: shared.book.heads(), items: shared.book.order_views() })
     }
 
+    /// The order of that id, while it is held.
+    pub fn order(&self, id: &OrderId) -> Option<OrderView> {
+        self.read(|shared| shared.book.order(id).map(OrderView::from))
+    }
+
     /// At most `limit` records after `since`, from memory or else from the segments. None where they cannot be
     /// had: `since` lies beyond the head, or its segment was moved away. Then the asker needs a full picture.
     ///

@@ -55,6 +55,17 @@ pub enum Error {
         /// What is wrong.
         why: Breakage,
     },
+    /// A record that was written down elsewhere is not there.
+    #[error(
+        "{}: record {seq} is not the one that was anchored: the log was shortened or written anew since; compare it with a \
+         copy", dir.display()
+    )]
+    Anchor {
+        /// The log.
+        dir: PathBuf,
+        /// The record's number.
+        seq: u64,
+    },
     /// A newer program wrote it.
     #[error("{}:{line}: written in form {form}, which is newer than this program; use the newer program", path.display())]
     Newer {

@@ -1,6 +1,6 @@
 //! What the journal records. How it is stored is `stored`'s business.
 
-use super::Digest;
+use super::{Audited, Digest};
 use crate::alert::{Alert, AlertEvent, AlertKind};
 use crate::dispatch::{Order, OrderKind};
 use crate::model::{Micros, OrderId};
@@ -67,6 +67,8 @@ pub enum Event {
         /// The order afterwards.
         order: Box<Order>,
     },
+    /// Somebody did something at a door; only in the audit log.
+    Audited(Box<Audited>),
 }
 
 impl Event {
@@ -82,7 +84,7 @@ impl Event {
     /// The log that it is streamed on.
     pub fn channel(&self) -> Option<Channel> {
         match self {
-            Self::Founded { .. } => None,
+            Self::Founded { .. } | Self::Audited(_) => None,
             Self::Alert { .. } => Some(Channel::Alerts),
             Self::Order { .. } => Some(Channel::Orders),
         }

@@ -173,7 +173,7 @@ fn open_for_append(path: &Path, dir: &Path) -> Result<File, Error> {
 
 /// The state of reading a journal from its beginning. Only the records of one write are held at a time.
 #[derive(Default)]
-struct Scan {
+pub(super) struct Scan {
     heads: Heads,
     tip: Digest,
     epoch: u32,
@@ -185,7 +185,13 @@ struct Scan {
 }
 
 impl Scan {
-    fn segment(
+    /// Records read, and bytes of an unfinished write behind them.
+    pub(super) fn found(&self) -> (u64, u64) {
+        (self.heads.journal, self.torn_bytes)
+    }
+
+    /// Reads the next segment; only the newest may end in an unfinished write.
+    pub(super) fn segment(
         &mut self,
         first: u64,
         path: &Path,

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::Event;
+use super::{Audited, Event};
 use crate::alert::{Alert, AlertKind, Condition, DetailValue};
 use crate::dispatch::{CancelReason, Duty, Mark, Order, OrderKind, State};
-use crate::model::{AlertId, Cell, LngLat, Micros, OrderId, Severity, UnitId};
+use crate::model::{AlertId, Cell, LngLat, Micros, OrderId, Severity, SubmissionId, UnitId};
 
 /// The form that this program writes.
 const FORM: u32 = 1;
@@ -43,6 +43,16 @@ struct Form {
 #[derive(Serialize, Deserialize)]
 struct Founding {
     epoch: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AuditBody {
+    who: String,
+    from: String,
+    deed: String,
+    on: String,
+    outcome: String,
+    submission: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -111,6 +121,7 @@ pub(super) fn write(event: &Event, previous: u64, left: u32) -> Result<String, s
         Event::Order { kind, order } => {
             (format!("order_{}", kind.as_str()), to_raw_value(&order_body(order)?)?)
         }
+        Event::Audited(entry) => ("audited".to_owned(), to_raw_value(&audit_body(entry))?),
     };
     serde_json::to_string(&Form { v: FORM, kind, pq: previous, left, body })
 }
@@ -131,6 +142,7 @@ pub(super) fn read(text: &str) -> Result<Envelope, Unreadable> {
         "founded" => {
             Event::Founded { epoch: serde_json::from_str::<Founding>(body).map_err(unreadable)?.epoch }
         }
+        "audited" => Event::Audited(Box::new(audited(serde_json::from_str(body).map_err(unreadable)?))),
         "alert_raised" => alert_event(AlertKind::Raised, body)?,
         "alert_updated" => alert_event(AlertKind::Updated, body)?,
         "alert_cleared" => alert_event(AlertKind::Cleared, body)?,
@@ -145,6 +157,16 @@ pub(super) fn read(text: &str) -> Result<Envelope, Unreadable> {
 
 fn unreadable(error: impl ToString) -> Unreadable {
     Unreadable::Event(error.to_string())
+}
+
+fn audit_body(entry: &Audited) -> AuditBody {
+    let Audited { who, from, deed, on, outcome, submission } = entry.clone();
+    AuditBody { who, from, deed, on, outcome, submission: submission.map(|id| id.0) }
+}
+
+fn audited(body: AuditBody) -> Audited {
+    let AuditBody { who, from, deed, on, outcome, submission } = body;
+    Audited { who, from, deed, on, outcome, submission: submission.map(SubmissionId) }
 }
 
 fn place_body(place: Option<LngLat>) -> Result<Option<[Box<RawValue>; 2]>, serde_json::Error> {

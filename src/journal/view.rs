@@ -157,7 +157,7 @@ impl Record {
     /// The thing as it stood after this record; none for the record that only begins the journal.
     pub fn view(&self) -> Option<View> {
         match &self.event {
-            Event::Founded { .. } => None,
+            Event::Founded { .. } | Event::Audited(_) => None,
             Event::Alert { event, order } => {
                 Some(View::Alert(Box::new(AlertView::of(event.alert(), order.as_ref()))))
             }
@@ -169,6 +169,7 @@ impl Record {
     pub fn kind(&self) -> &'static str {
         match &self.event {
             Event::Founded { .. } => "founded",
+            Event::Audited(_) => "audited",
             Event::Alert { event, .. } => event.kind().as_str(),
             Event::Order { kind, .. } => kind.as_str(),
         }
@@ -177,7 +178,7 @@ impl Record {
     /// The id of the alert or order that it is about; empty for the record that only begins the journal.
     pub fn key(&self) -> &str {
         match &self.event {
-            Event::Founded { .. } => "",
+            Event::Founded { .. } | Event::Audited(_) => "",
             Event::Alert { event, .. } => event.alert().id.as_str(),
             Event::Order { order, .. } => order.id.as_str(),
         }

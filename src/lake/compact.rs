@@ -49,7 +49,7 @@ impl Table {
         }
         let rows: u64 = run.iter().map(|file| file.rows).sum();
         let name = format!("merged-{}", uuid::Uuid::now_v7());
-        let mut merged = self.new_file(&name, 0)?;
+        let mut merged = self.new_file(&name, 0);
         for file in &run {
             match &file.hot {
                 Some(batch) => merged.write(batch).await?,
@@ -157,7 +157,7 @@ mod tests {
     }
 
     async fn land(table: &Table, submission: usize, rows: i64, at: Micros) {
-        let mut file = table.new_file(&format!("s{submission}"), 0).unwrap();
+        let mut file = table.new_file(&format!("s{submission}"), 0);
         let cells = Int64Array::from_iter_values(0..rows);
         file.write(&RecordBatch::try_new(schema(), vec![Arc::new(cells)]).unwrap()).await.unwrap();
         let files = vec![file.finish().await.unwrap()];

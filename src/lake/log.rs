@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use deltalake_core::kernel::{Action, Add};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The key in a commit's info under which cityloom keeps what landed.
 pub(super) const COMMIT_KEY: &str = "cityloom";
@@ -15,6 +15,8 @@ pub(super) const COMMIT_KEY: &str = "cityloom";
 /// A table at one version. Immutable: a query that holds it sees the same rows however many commits follow.
 #[derive(Debug, Clone, Default)]
 pub struct TableState {
+    /// The table's own id: another table in the same folder has another one.
+    pub id: String,
     /// The Delta version.
     pub version: u64,
     /// The newest log sequence number; one more with each landing.
@@ -27,10 +29,36 @@ pub struct TableState {
     pub landings: HashMap<String, Landing>,
     /// Landings whose rows were withdrawn, in the order in which they were.
     pub withdrawn: Vec<Landing>,
+    /// Where live sources stand, by their names: each moved with its last landing's commit.
+    pub cursors: HashMap<String, Arc<Value>>,
     /// The newest event time of all rows.
     pub newest_event: Option<i64>,
     /// When the newest landing was committed, microseconds.
     pub landed_at: Option<i64>,
+    /// The newest commits that took rows away, oldest first.
+    rewrites: Vec<Rewrite>,
+    /// Rewrites up to this version are no longer in `rewrites`.
+    rewrites_forgotten: u64,
+}
+
+/// A commit that took rows away.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Rewrite {
+    version: u64,
+    /// Event times of the files that it removed.
+    event_time: Option<(i64, i64)>,
+}
+
+/// So many rewrites are told apart; who has slept longer reads everything anew.
+const REWRITES: usize = 256;
+
+/// What has become of a table since an earlier version.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Since {
+    /// Files that hold new rows and no others.
+    pub appended: Vec<Arc<FileEntry>>,
+    /// Event times between whose ends rows may have gone. Rows without an event time may have gone where there is any.
+    pub rewritten: Vec<Option<(i64, i64)>>,
 }
 
 /// One live file.
@@ -48,8 +76,30 @@ pub struct FileEntry {
     pub event_time: Option<(i64, i64)>,
     /// Smallest and largest `_cell`; none where all are null.
     pub cell: Option<(i64, i64)>,
+    /// The first and the last version whose commits brought its rows; a merged file keeps those of its parts.
+    pub versions: (u64, u64),
     /// The rows themselves, for files so young and small that a reader is spared the disk.
     pub hot: Option<RecordBatch>,
+}
+
+/// Where a live source stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cursor {
+    /// The source's name.
+    pub source: String,
+    /// What only the source understands.
+    pub state: Arc<Value>,
+}
+
+impl Cursor {
+    pub(super) fn write(&self) -> Value {
+        json!({ "source": self.source, "state": *self.state })
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        let source = value.get("source")?.as_str()?.to_owned();
+        Some(Self { source, state: Arc::new(value.get("state")?.clone()) })
+    }
 }
 
 /// A submission that is in the table.
@@ -81,10 +131,13 @@ impl TableState {
     /// The state after one commit more. `hot` are rows of just written files, by path.
     pub(super) fn after(&self, version: u64, actions: &[Action], hot: &HashMap<String, RecordBatch>) -> Self {
         let mut next = Self { version, ..self.clone() };
+        let removed = next.take_removed(version, actions);
         for action in actions {
             match action {
-                Action::Add(add) => next.files.push(Arc::new(entry(add, hot))),
-                Action::Remove(remove) => next.files.retain(|file| file.path != remove.path),
+                Action::Add(add) => {
+                    next.files.push(Arc::new(entry(add, removed.unwrap_or((version, version)), hot)));
+                }
+                Action::Metadata(metadata) => metadata.id().clone_into(&mut next.id),
                 Action::Txn(transaction) => next.lsn = next.lsn.max(transaction.version),
                 Action::CommitInfo(info) => {
                     if let Some(note) = info.info.get(COMMIT_KEY) {
@@ -101,10 +154,52 @@ impl TableState {
         next
     }
 
+    /// Drops the files that a commit removes. The versions of their rows: what the commit adds beside is made of them.
+    fn take_removed(&mut self, version: u64, actions: &[Action]) -> Option<(u64, u64)> {
+        let mut versions: Option<(u64, u64)> = None;
+        for action in actions {
+            let Action::Remove(remove) = action else { continue };
+            let Some(at) = self.files.iter().position(|file| file.path == remove.path) else { continue };
+            let file = self.files.remove(at);
+            versions = Some(versions.map_or(file.versions, |(first, last)| {
+                (first.min(file.versions.0), last.max(file.versions.1))
+            }));
+            if remove.data_change {
+                self.rewrites.push(Rewrite { version, event_time: file.event_time });
+            }
+        }
+        if self.rewrites.len() > REWRITES {
+            let surplus = self.rewrites.len() - REWRITES;
+            self.rewrites_forgotten =
+                self.rewrites.drain(..surplus).map(|rewrite| rewrite.version).max().unwrap_or(0);
+        }
+        versions
+    }
+
+    /// What has become of the table since `version`; none where that can no longer be told.
+    pub fn since(&self, version: u64) -> Option<Since> {
+        if version > self.version || version < self.rewrites_forgotten {
+            return None;
+        }
+        let mut appended = Vec::new();
+        for file in self.files.iter().filter(|file| file.versions.1 > version) {
+            // Its rows were partly known then: which ones, the file no longer tells.
+            if file.versions.0 <= version {
+                return None;
+            }
+            appended.push(Arc::clone(file));
+        }
+        let newer = self.rewrites.iter().filter(|rewrite| rewrite.version > version);
+        Some(Since { appended, rewritten: newer.map(|rewrite| rewrite.event_time).collect() })
+    }
+
     fn remember(&mut self, landing: &Value) {
         let text = |key: &str| landing.get(key).and_then(Value::as_str).map(str::to_owned);
         let (Some(fingerprint), Some(submission)) = (text("sha256"), text("submission")) else { return };
         self.landed_at = landing.get("landed_at").and_then(Value::as_i64).or(self.landed_at);
+        if let Some(cursor) = landing.get("cursor").and_then(Cursor::read) {
+            self.cursors.insert(cursor.source, cursor.state);
+        }
         if fingerprint.is_empty() {
             return;
         }
@@ -147,7 +242,7 @@ impl TableState {
     }
 }
 
-fn entry(add: &Add, hot: &HashMap<String, RecordBatch>) -> FileEntry {
+fn entry(add: &Add, versions: (u64, u64), hot: &HashMap<String, RecordBatch>) -> FileEntry {
     let stats: Value =
         add.stats.as_deref().and_then(|stats| serde_json::from_str(stats).ok()).unwrap_or(Value::Null);
     let bounds = |column: &str, read: fn(&Value) -> Option<i64>| {
@@ -160,6 +255,7 @@ fn entry(add: &Add, hot: &HashMap<String, RecordBatch>) -> FileEntry {
         modified_ms: add.modification_time,
         event_time: bounds("_event_time", micros),
         cell: bounds("_cell", Value::as_i64),
+        versions,
         hot: hot.get(&add.path).cloned(),
     }
 }

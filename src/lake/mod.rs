@@ -5,6 +5,7 @@
 
 mod compact;
 mod durable_fs;
+mod encoding;
 mod error;
 mod log;
 mod table;
@@ -14,7 +15,7 @@ mod writer;
 pub use compact::Compaction;
 pub use durable_fs::{create_dirs, fsync_dir};
 pub use error::Error;
-pub use log::{FileEntry, Landing, TableState};
+pub use log::{Cursor, FileEntry, Landing, Since, TableState};
 pub use table::{Commit, Table};
 pub use writer::{FileWriter, Written};
 

@@ -20,7 +20,7 @@ use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::log::{COMMIT_KEY, FileEntry, TableState};
+use super::log::{COMMIT_KEY, Cursor, FileEntry, TableState};
 use super::writer::{FileWriter, Written};
 use super::{Error, TableName};
 
@@ -54,6 +54,8 @@ pub struct Commit {
     pub submission: String,
     /// When, microseconds.
     pub landed_at: i64,
+    /// Where the source of the rows stands once they are in; none where nobody asks it again.
+    pub cursor: Option<Cursor>,
     /// The receipt, kept in the log so that the same file gets the same answer for ever.
     pub receipt: Value,
 }
@@ -103,10 +105,7 @@ impl Table {
     }
 
     /// Begins a file with a name that nobody else will choose.
-    ///
-    /// # Errors
-    /// Where the schema cannot be written as Parquet.
-    pub fn new_file(&self, submission: &str, number: usize) -> Result<FileWriter, Error> {
+    pub fn new_file(&self, submission: &str, number: usize) -> FileWriter {
         let path = format!("{submission}-{number}.parquet");
         FileWriter::new(self.name.clone(), self.store(), path, Arc::clone(&self.schema))
     }
@@ -318,6 +317,7 @@ fn actions(commit: &Commit, table: &TableName, lsn: i64) -> CommitData {
         "submission": commit.submission,
         "landed_at": commit.landed_at,
         "receipt": commit.receipt,
+        "cursor": commit.cursor.as_ref().map(Cursor::write),
     });
     let info = HashMap::from([(COMMIT_KEY.to_owned(), landing)]);
     CommitData::new(adds, operation, info, vec![Transaction::new(format!("cityloom/{table}"), lsn)])

@@ -89,7 +89,7 @@ impl Table {
     /// The file's other rows in a file of their own.
     async fn without(&self, file: &FileEntry, submission: &str) -> Result<Written, Error> {
         let column = self.submission_column();
-        let mut kept = self.new_file(&format!("kept-{}", uuid::Uuid::now_v7()), 0)?;
+        let mut kept = self.new_file(&format!("kept-{}", uuid::Uuid::now_v7()), 0);
         let mut batches = self.read_file(&file.path, None).await?;
         while let Some(batch) = batches.try_next().await.map_err(|source| self.file_failed(source))? {
             let others = arrow::compute::not(&of(&batch, column, submission))
@@ -179,7 +179,7 @@ mod tests {
     }
 
     async fn land(table: &Table, submission: &str, rows: i64, at: Micros) {
-        let mut file = table.new_file(submission, 0).unwrap();
+        let mut file = table.new_file(submission, 0);
         let cells: ArrayRef = Arc::new(Int64Array::from_iter_values(0..rows));
         let names: ArrayRef = Arc::new((0..rows).map(|_| Some(submission)).collect::<StringArray>());
         file.write(&RecordBatch::try_new(schema(), vec![cells, names]).unwrap()).await.unwrap();

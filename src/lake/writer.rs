@@ -10,13 +10,10 @@ use object_store::ObjectStore;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use parquet::arrow::AsyncArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::{WriterProperties, WriterVersion};
 
+use super::encoding::properties;
 use super::{Error, TableName};
 
-/// Rows of a row group: small enough to prune by, large enough to compress.
-const ROW_GROUP_ROWS: usize = 131_072;
 /// A file of fewer rows stays in memory beside the disk, as the hot tail.
 const HOT_ROWS: u64 = 65_536;
 
@@ -24,7 +21,9 @@ const HOT_ROWS: u64 = 65_536;
 pub struct FileWriter {
     table: TableName,
     path: String,
-    inner: AsyncArrowWriter<BufWriter>,
+    store: Arc<dyn ObjectStore>,
+    /// None until the first rows show how to write the rest.
+    inner: Option<AsyncArrowWriter<BufWriter>>,
     written: Written,
     hot: Option<Vec<RecordBatch>>,
     schema: SchemaRef,
@@ -62,26 +61,28 @@ impl FileWriter {
         store: Arc<dyn ObjectStore>,
         path: String,
         schema: SchemaRef,
-    ) -> Result<Self, Error> {
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_writer_version(WriterVersion::PARQUET_1_0)
-            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-            .set_created_by(concat!("cityloom ", env!("CARGO_PKG_VERSION")).into())
-            .build();
-        let sink = BufWriter::new(store, Path::from(path.as_str()));
-        let inner = AsyncArrowWriter::try_new(sink, Arc::clone(&schema), Some(properties))
-            .map_err(|source| Error::File { table: table.clone(), source })?;
+    ) -> Self {
         let written = Written { path: path.clone(), ..Written::default() };
-        Ok(Self { table, path, inner, written, hot: Some(Vec::new()), schema })
+        Self { table, path, store, inner: None, written, hot: Some(Vec::new()), schema }
+    }
+
+    fn open(&self, first: &RecordBatch) -> Result<AsyncArrowWriter<BufWriter>, Error> {
+        let sink = BufWriter::new(Arc::clone(&self.store), Path::from(self.path.as_str()));
+        AsyncArrowWriter::try_new(sink, Arc::clone(&self.schema), Some(properties(first)))
+            .map_err(|source| self.failed(source))
     }
 
     /// Appends rows.
     ///
     /// # Errors
-    /// Where the store refuses.
+    /// Where the store refuses, or the schema cannot be written as Parquet.
     pub async fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
-        self.inner.write(batch).await.map_err(|source| self.failed(source))?;
+        let mut inner = match self.inner.take() {
+            Some(inner) => inner,
+            None => self.open(batch)?,
+        };
+        inner.write(batch).await.map_err(|source| self.failed(source))?;
+        self.inner = Some(inner);
         self.written.rows += batch.num_rows() as u64;
         widen(&mut self.written.event_time, bounds::<TimestampMicrosecondType>(batch, "_event_time"));
         widen(&mut self.written.cell, bounds::<Int64Type>(batch, "_cell"));
@@ -98,8 +99,12 @@ impl FileWriter {
     /// # Errors
     /// Where the store refuses; the file is then as good as never begun.
     pub async fn finish(mut self) -> Result<Written, Error> {
-        self.inner.finish().await.map_err(|source| self.failed(source))?;
-        self.written.size = self.inner.bytes_written() as u64;
+        let mut inner = match self.inner.take() {
+            Some(inner) => inner,
+            None => self.open(&RecordBatch::new_empty(Arc::clone(&self.schema)))?,
+        };
+        inner.finish().await.map_err(|source| self.failed(source))?;
+        self.written.size = inner.bytes_written() as u64;
         self.written.hot = self.hot.and_then(|hot| arrow::compute::concat_batches(&self.schema, &hot).ok());
         Ok(self.written)
     }

@@ -2,6 +2,9 @@
 
 use std::collections::HashMap;
 
+use arrow::array::{AsArray, StringArray, UInt32Array};
+use arrow::compute::take;
+use arrow::error::ArrowError;
 use chrono::NaiveDate;
 use geo::MultiPolygon;
 
@@ -76,6 +79,8 @@ pub enum Instants<'a> {
 pub struct Areas {
     areas: Vec<Area>,
     index: Index,
+    /// All codes side by side: a column of them is made without a look at the areas.
+    codes: StringArray,
 }
 
 impl Areas {
@@ -102,25 +107,30 @@ impl Areas {
     pub fn new(areas: Vec<Area>) -> Result<Self, AreasError> {
         refuse_doubles(&areas)?;
         let index = Index::new(&areas, &depths(&areas));
-        Ok(Self { areas, index })
+        let codes = areas.iter().map(|area| Some(area.code.as_str())).collect();
+        Ok(Self { areas, index, codes })
     }
 
     /// The lowest area that holds at that instant and owns the point. A point on a shared edge has exactly
     /// one owner.
     pub fn locate(&self, point: LngLat, at: Micros) -> Option<AreaIdx> {
-        self.index.locate(&self.areas, point, day(at))
+        self.index.locate(point, day(at))
     }
 
     /// [`Areas::locate`] of a column.
     pub fn locate_all(&self, points: &[Option<LngLat>], at: Instants<'_>) -> Vec<Option<AreaIdx>> {
-        let locate = |(i, point): (usize, &Option<LngLat>)| {
-            let at = match at {
-                Instants::One(at) => at,
-                Instants::Each(all) => *all.get(i)?,
-            };
-            self.locate((*point)?, at)
-        };
-        points.iter().enumerate().map(locate).collect()
+        match at {
+            Instants::One(at) => self.index.locate_all(points, |_| Some(day(at))),
+            Instants::Each(all) => self.index.locate_all(points, |i| all.get(i).map(|at| day(*at))),
+        }
+    }
+
+    /// The codes of a column of areas.
+    ///
+    /// # Errors
+    /// Where one of the numbers is no area's.
+    pub fn codes(&self, areas: Vec<Option<AreaIdx>>) -> Result<StringArray, ArrowError> {
+        take(&self.codes, &UInt32Array::from(areas), None).map(|codes| codes.as_string().clone())
     }
 
     /// The area of that number.

@@ -264,7 +264,7 @@ fn thirteen_thousand_areas_load_quickly_and_each_owns_its_middle() {
     }
 }
 
-/// Real outlines: the memory of boxes agrees with asking every outline, for points everywhere in the city.
+/// Real outlines: the boxes agree with asking every outline, for points everywhere in the city.
 #[test]
 fn real_community_areas_are_located_as_by_asking_each() {
     let Some(folder) = super::super::real_data("chicago_2013") else { return };

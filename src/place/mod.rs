@@ -1,15 +1,18 @@
 //! Where a row is: coordinate systems, cells, areas by exact point in polygon.
 
 mod areas;
+mod cells;
 mod china;
 mod crs;
 mod locate;
 mod outline;
+mod raster;
 mod read;
 mod shape;
 mod table;
 
 pub use areas::{Area, AreaIdx, Areas, Instants};
+pub use cells::{NO_CELL, cells, parents};
 pub use crs::{Crs, Projection, UnknownCrs};
 pub use read::{AreaFields, AreasError, LevelField};
 

@@ -1,12 +1,16 @@
 //! Refusals as `application/problem+json`: a stable code, what is wrong, and nothing of the inside.
 
-use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde_json::json;
 
 use crate::ingest::{Refusal, Violation};
 use crate::journal;
+
+/// The code of a refusal, beside its answer for those who write it down.
+#[derive(Debug, Clone)]
+pub(super) struct Code(pub(super) String);
 
 /// An answer that is no success.
 #[derive(Debug)]
@@ -26,6 +30,10 @@ impl Error {
         Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", format!("there is no {what}"))
     }
 
+    pub(super) fn unknown_order() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "UNKNOWN_ORDER", "there is no such order, or it ended long ago")
+    }
+
     pub(super) fn internal(error: &dyn std::fmt::Display) -> Self {
         tracing::error!(%error, "request failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "it failed on our side; the log says why")
@@ -42,7 +50,7 @@ impl From<Refusal> for Error {
             Refusal::Lake(_) | Refusal::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::Internal(_) | Refusal::Io { .. } => return Self::internal(&refusal),
             Refusal::File(_) if !refusal.is_senders() => return Self::internal(&refusal),
-            Refusal::File(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Refusal::File(_) | Refusal::Intolerable { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         };
         let violations = refusal.violations();
         Self { violations, ..Self::new(status, refusal.code(), refusal.to_string()) }
@@ -74,6 +82,7 @@ impl IntoResponse for Error {
         if !self.violations.is_empty() {
             body["violations"] = json!(self.violations);
         }
-        (self.status, [(header::CONTENT_TYPE, "application/problem+json")], Json(body)).into_response()
+        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+        (self.status, kind, Extension(Code(self.code)), Json(body)).into_response()
     }
 }

@@ -1,13 +1,19 @@
-//! HTTP and websocket doors. Wire forms stand in `wire.rs`, every route in `router.rs`; no rules here.
+//! HTTP and websocket doors. Wire forms stand in `wire.rs`, every route in `router.rs`, the guard before them in
+//! `gate.rs`; no rules here.
 
 mod asset;
 mod describe;
 mod error;
+mod gate;
+mod guard;
+mod listen;
 mod router;
 mod routes;
 mod state;
 pub mod stream;
 pub mod wire;
 
+pub use guard::Guard;
+pub use listen::{TlsError, TlsListener};
 pub use router::{ROUTES, router};
 pub use state::ServerState;

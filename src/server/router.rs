@@ -11,16 +11,18 @@ use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Pr
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::error::Error;
-use super::routes::{areas, feeds, health, layers, rejects, submissions, tasks};
+use super::gate::gate;
+use super::routes::{areas, feeds, health, layers, rejects, session, submissions, tasks};
 use super::state::ServerState;
 use super::{asset, stream};
 
 /// Every path with its methods, as `docs/openapi.json` describes them.
-pub const ROUTES: [(&str, &str); 20] = [
+pub const ROUTES: [(&str, &str); 21] = [
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),
     ("GET", "/api/openapi.json"),
+    ("GET", "/api/session"),
     ("GET", "/api/feeds"),
     ("GET", "/api/feeds/{department}/{feed}"),
     ("GET", "/api/feeds/{department}/{feed}/sample"),
@@ -54,6 +56,7 @@ pub fn router(state: ServerState) -> Router {
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
         .route("/api/openapi.json", get(health::openapi))
+        .route("/api/session", get(session::show))
         .route("/api/feeds", get(feeds::list))
         .route("/api/feeds/{department}/{feed}", get(feeds::show))
         .route("/api/feeds/{department}/{feed}/sample", get(feeds::sample))
@@ -73,6 +76,8 @@ pub fn router(state: ServerState) -> Router {
         .route("/api/orders", get(tasks::orders))
         .route("/api/orders/{id}/accept", post(tasks::accept))
         .route("/api/orders/{id}/close", post(tasks::close))
+        .route_layer(middleware::from_fn_with_state(state.clone(), gate))
+        // The pages are no secret, and hold the place where a token is typed in.
         .fallback(asset::serve)
         .with_state(state.clone())
         .layer(packed)

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use super::Guard;
 use super::stream::StreamState;
 use crate::hub::Hub;
 use crate::ingest::Lander;
@@ -22,6 +23,8 @@ pub struct ServerState {
     pub desk: Desk,
     /// The stream's channels.
     pub hub: Arc<Hub>,
+    /// Who may come in.
+    pub guard: Arc<Guard>,
     /// The areas.
     pub areas: Arc<Areas>,
     /// What time it is.

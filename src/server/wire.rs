@@ -65,8 +65,8 @@ fn detail(detail: &Detail) -> Value {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
-    /// The person.
-    pub by: String,
+    /// The person; the token's where the city asks for one.
+    pub by: Option<String>,
     /// A remark.
     pub note: Option<String>,
 }

@@ -72,6 +72,30 @@ async fn refuse(table: &[(&str, &str)]) {
     }
 }
 
+/// Whole columns go another way than single rows: nulls, NaN and places that are none included.
+#[tokio::test]
+async fn a_column_has_the_cells_that_its_rows_have() {
+    let ctx = session();
+    let places = "(VALUES (22.5, 114.0), (NULL, 114.0), (22.5, NULL), (arrow_cast('NaN', 'Float64'), 1.0), (91.0, 1.0), \
+                  (10.0, 361.0), (-90.0, 0.0), (0.0, -360.0), (32.01, 120.86)) AS t (lat, lng)";
+    for resolution in [0, 5, 9, 15] {
+        let whole = format!("SELECT h3_latlng_to_cell(lat, lng, {resolution}) FROM {places}");
+        let each =
+            format!("SELECT h3_string_to_h3(h3_latlng_to_cell_string(lat, lng, {resolution})) FROM {places}");
+        let (whole, each) = (column(&ctx, &whole).await.unwrap(), column(&ctx, &each).await.unwrap());
+        assert_eq!(whole, each);
+        assert_eq!(whole.iter().filter(|cell| *cell == "NULL").count(), 5);
+    }
+    let cells = "(VALUES (599686042433355775), (NULL), (-1), (0), (617848386228322303)) AS t (cell)";
+    for resolution in [0, 4, 5, 9] {
+        let whole = format!("SELECT h3_cell_to_parent(cell, {resolution}) FROM {cells}");
+        let each = format!(
+            "SELECT h3_string_to_h3(h3_cell_to_parent(h3_h3_to_string(cell), {resolution})) FROM {cells}"
+        );
+        assert_eq!(column(&ctx, &whole).await.unwrap(), column(&ctx, &each).await.unwrap());
+    }
+}
+
 #[tokio::test]
 async fn cells_are_made_from_places_and_text() {
     check(&[

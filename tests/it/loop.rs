@@ -161,7 +161,8 @@ async fn a_server_that_is_killed_loses_nothing() {
             }
         }
     });
-    screen.shows("some of the orders", |screen| screen.told("orders").len() >= 5).await;
+    let some = |screen: &Screen| screen.told("orders").len() >= 5 && screen.events.len() >= 10;
+    screen.shows("some of the orders", some).await;
     server.kill();
     sender.await.unwrap();
     screen.until_end().await;

@@ -8,9 +8,11 @@
     reason = "a test stops where something is not as it must be"
 )]
 
+mod access;
 mod bad_files;
 mod binary;
 mod chicago;
+mod connectors;
 mod contracts;
 mod crash;
 mod demo;
@@ -25,3 +27,5 @@ mod serve;
 mod server;
 mod stream;
 mod tidy;
+mod tolerance;
+mod veil;

@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Certificate, Client, Response, StatusCode};
 use serde_json::Value;
 
 pub use city::City;
@@ -24,8 +24,10 @@ const LOOK: Duration = Duration::from_millis(25);
 /// A running `cityloom serve`; it dies with its handle.
 pub struct Server {
     child: Child,
+    scheme: String,
     address: String,
     client: Client,
+    token: Option<String>,
     log: Arc<Mutex<Vec<String>>>,
     claimed: Vec<&'static str>,
 }
@@ -72,13 +74,14 @@ impl Server {
         });
         let mut first = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
-        let address =
-            first.trim().strip_prefix("cityloom is at http://").and_then(|rest| rest.strip_suffix('/'));
-        let address = address
-            .unwrap_or_else(|| panic!("no address in {first:?}: {:?}", log.lock().unwrap()))
-            .to_owned();
-        let client = Client::builder().no_proxy().build().unwrap();
-        let mut server = Self { child, address, client, log, claimed: Vec::new() };
+        let url = first.trim().strip_prefix("cityloom is at ").and_then(|rest| rest.strip_suffix('/'));
+        let (scheme, address) = url
+            .and_then(|url| url.split_once("://"))
+            .unwrap_or_else(|| panic!("no address in {first:?}: {:?}", log.lock().unwrap()));
+        let (scheme, address) = (scheme.to_owned(), address.to_owned());
+        let own = Certificate::from_pem(include_bytes!("../tls/certificate.pem")).unwrap();
+        let client = Client::builder().no_proxy().tls_certs_only([own]).build().unwrap();
+        let mut server = Self { child, scheme, address, client, token: None, log, claimed: Vec::new() };
         server.until_ready().await;
         server
     }
@@ -101,11 +104,20 @@ impl Server {
     }
 
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("{}://{}{path}", self.scheme, self.address)
+    }
+
+    /// Shows this token from now on.
+    pub fn bears(&mut self, token: String) {
+        self.token = Some(token);
     }
 
     pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
-        self.client.request(method.parse().unwrap(), self.url(path))
+        let request = self.client.request(method.parse().unwrap(), self.url(path));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
     }
 
     pub async fn get(&self, path: &str) -> Response {

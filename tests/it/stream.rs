@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use cityloom::hub::{Event, Hub, HubConfig, Log, LogPicture, LogSource, StateChannel};
 use cityloom::layer::{ColumnKind, LayerColumn, LayerRows, LayerSchema};
-use cityloom::model::{Micros, QueryName};
+use cityloom::model::{Micros, QueryName, SystemClock};
+use cityloom::server::Guard;
 use cityloom::server::stream::{CityInfo, Pace, StreamState, paced_routes};
 use futures::SinkExt;
 use serde_json::{Value, json};
@@ -74,7 +75,8 @@ impl Server {
             synthetic: true,
             time_zone: "Asia/Shanghai".into(),
         };
-        let state = StreamState { hub: hub.clone(), city, shutdown: shutdown.clone() };
+        let guard = Arc::new(Guard::open(Arc::new(SystemClock)));
+        let state = StreamState { hub: hub.clone(), guard, city, shutdown: shutdown.clone() };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         tokio::spawn(async move { axum::serve(listener, paced_routes(state, pace)).await.unwrap() });

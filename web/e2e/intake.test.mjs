@@ -263,6 +263,30 @@ describe('the intake page', { timeout: 240_000 }, () => {
     mock.intake.slowMs = 0;
   });
 
+  it('asks for a token where the city wants one, and sends and downloads with it', onlyMock, async () => {
+    expected = ['401'];
+    const locked = await startMock({ token: 'good' });
+    const own = new URL(locked.url).host;
+    try {
+      await page.goto(`${locked.url}/intake?feed=${FEED}`);
+      await page.locator('.sign-in input').fill('good');
+      await page.keyboard.press('Enter');
+      await page.locator('.drop-button').waitFor();
+      await send(file('mine.csv', 1, [tooFast()]));
+      assert.equal(await figure('landed'), 1);
+      const csv = page.getByRole('link', { name: 'rejected rows (CSV)' });
+      const [download] = await Promise.all([page.waitForEvent('download'), csv.click()]);
+      assert.match(await readFile(await download.path(), 'utf8'), /OUT_OF_RANGE/);
+      assert.deepEqual(
+        foreign.filter((url) => new URL(url).host !== own),
+        [],
+      );
+      foreign.length = 0;
+    } finally {
+      await locked.stop();
+    }
+  });
+
   it('finds the receipt when the answer was lost', onlyMock, async () => {
     expected = ['ERR_EMPTY_RESPONSE', 'ERR_CONNECTION', 'Failed to load'];
     await open();

@@ -26,8 +26,8 @@ const HISTORY = 64;
 const nowUs = () => Date.now() * 1000;
 const hex = (n) => n.toString(16).padStart(8, '0');
 
-/** Starts on a free port unless one is named. `cut()` drops every socket and refuses new ones until `mend()`. */
-export async function startMock({ port = 0, tickMs = 1000, notices = [] } = {}) {
+/** Starts on a free port unless one is named; with `token`, nobody comes in without it. `cut()` drops every socket and refuses new ones until `mend()`. */
+export async function startMock({ port = 0, tickMs = 1000, notices = [], token = null } = {}) {
   const layer = { q: 4800, tick: 0, known: Math.floor(cells.length * 0.98), values: [], changes: [] };
   layer.values = cells.slice(0, layer.known).map((_, i) => valuesAt(i, 0));
   const logs = {
@@ -217,7 +217,7 @@ export async function startMock({ port = 0, tickMs = 1000, notices = [] } = {}) 
     let body = '';
     for await (const chunk of request) body += chunk;
     const order = logs.orders.rows.get(id);
-    const { by, note } = JSON.parse(body);
+    const { by = 'Li Wei', note } = JSON.parse(body);
     const right = order && order.state === (action === 'accept' ? 'dispatched' : 'accepted');
     if (!right)
       return answer(response, 409, 'application/json', JSON.stringify({ message: `order ${id} cannot ${action}` }));
@@ -237,6 +237,15 @@ export async function startMock({ port = 0, tickMs = 1000, notices = [] } = {}) 
 
   const server = createServer(async (request, response) => {
     const url = new URL(request.url, 'http://mock');
+    const shown = request.headers.authorization ?? null;
+    if (url.pathname.startsWith('/api/') && token !== null && shown !== `Bearer ${token}`) {
+      const [code, detail] = shown === null ? ['TOKEN_MISSING', 'a token'] : ['TOKEN_INVALID', 'it is not taken'];
+      return answer(response, 401, 'application/problem+json', JSON.stringify({ code, detail }));
+    }
+    if (url.pathname === '/api/session') {
+      const session = token === null ? { open: true } : { open: false, name: 'Li Wei', roles: ['duty'] };
+      return answer(response, 200, 'application/json', JSON.stringify(session));
+    }
     const order = /^\/api\/orders\/([^/]+)\/(accept|close)$/.exec(url.pathname);
     if (order && request.method === 'POST') return act(request, response, decodeURIComponent(order[1]), order[2]);
     if (url.pathname === '/api/areas')
@@ -269,10 +278,12 @@ export async function startMock({ port = 0, tickMs = 1000, notices = [] } = {}) 
       ws.on('close', () => clients.delete(client));
       ws.on('message', (data) => {
         const message = JSON.parse(String(data));
+        if (message.t === 'hello' && token !== null && message.token !== token) return ws.close(4031, 'a token');
         if (message.t === 'hello')
           send(client, { t: 'welcome', id: message.id, server_us: nowUs(), hb_ms: 5000, city, limits: { subs: 64 } });
         if (message.t === 'sub') subscribe(client, message);
         if (message.t === 'unsub') client.channels.delete(message.ch);
+        return undefined;
       });
     });
   });

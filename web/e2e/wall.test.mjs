@@ -235,6 +235,31 @@ describe('the wall', { timeout: 240_000 }, () => {
     await page.waitForFunction((q) => window.cityloom.held() > q, before);
     assert.equal(await page.evaluate(() => window.untouched), true, 'without a reload');
   });
+
+  it('asks for a token where the city wants one, and speaks for its bearer', {
+    skip: real ? 'the real one under test is open' : false,
+  }, async () => {
+    const locked = await startMock({ token: 'good' });
+    try {
+      await page.goto(`${locked.url}/?test=1`);
+      const field = page.locator('.sign-in input');
+      await field.fill('bad');
+      await page.keyboard.press('Enter');
+      await page.locator('.sign-in [role=alert]').waitFor();
+      assert.equal(await page.evaluate(() => window.cityloom.cells()), 0);
+      await field.fill('good');
+      await page.keyboard.press('Enter');
+      await page.waitForFunction(() => window.cityloom.cells() > 0, null, { timeout: SLOW });
+      assert.equal(await page.locator('.sign-in').count(), 0);
+      assert.equal(await page.locator('#officer').inputValue(), 'Li Wei');
+      await page.locator('.orders .row[data-state=dispatched] .act').first().click();
+      await page.reload();
+      await page.waitForFunction(() => (window.cityloom?.cells() ?? 0) > 0, null, { timeout: SLOW });
+    } finally {
+      await page.goto('about:blank');
+      await locked.stop();
+    }
+  });
 });
 
 const distance = (a, b) => Math.max(...a.map((v, i) => Math.abs(v - b[i])));

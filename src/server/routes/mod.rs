@@ -5,5 +5,6 @@ pub(super) mod feeds;
 pub(super) mod health;
 pub(super) mod layers;
 pub(super) mod rejects;
+pub(super) mod session;
 pub(super) mod submissions;
 pub(super) mod tasks;

@@ -1,11 +1,11 @@
 //! Submissions: a file comes in, what became of it, and taking it back.
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Json};
 use futures::StreamExt as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use tokio::io::AsyncWriteExt as _;
 use uuid::Uuid;
 
 use crate::ingest::{Quality, Refusal, Terms, Ticket, UnderWay, Upload};
-use crate::model::Micros;
+use crate::model::{Micros, SubmissionId};
 use crate::server::error::Error;
 use crate::server::{ServerState, describe};
 
@@ -66,7 +66,7 @@ pub(in crate::server) async fn submit(
     }
     let receipt = state.lander.land_with(&feed, upload, terms).await?;
     let status = if receipt.duplicate_of.is_some() { StatusCode::OK } else { StatusCode::CREATED };
-    Ok((status, Json(receipt)).into_response())
+    Ok((status, Extension(SubmissionId(receipt.submission.clone())), Json(receipt)).into_response())
 }
 
 fn malformed(rejection: QueryRejection) -> Error {

@@ -1,11 +1,12 @@
 //! Alerts and orders: what is open, and a unit's steps.
 
-use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde_json::{Value, json};
 
+use crate::access::Caller;
 use crate::model::OrderId;
 use crate::server::ServerState;
 use crate::server::error::Error;
@@ -29,10 +30,11 @@ pub(in crate::server) async fn orders(State(state): State<ServerState>) -> Json<
 /// A unit takes its order.
 pub(in crate::server) async fn accept(
     State(state): State<ServerState>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     step: Result<Json<Step>, JsonRejection>,
 ) -> Result<Json<Value>, Error> {
-    let (by, note) = checked(step)?;
+    let (by, note) = checked(step, &caller)?;
     let order = state.desk.accept(OrderId(id), by, note, state.clock.now()).await?;
     Ok(Json(wire::order(&order)))
 }
@@ -40,19 +42,29 @@ pub(in crate::server) async fn accept(
 /// A unit is done with its order.
 pub(in crate::server) async fn close(
     State(state): State<ServerState>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     step: Result<Json<Step>, JsonRejection>,
 ) -> Result<Json<Value>, Error> {
-    let (by, note) = checked(step)?;
+    let (by, note) = checked(step, &caller)?;
     let order = state.desk.close(OrderId(id), by, note, state.clock.now()).await?;
     Ok(Json(wire::order(&order)))
 }
 
-fn checked(step: Result<Json<Step>, JsonRejection>) -> Result<(String, Option<String>), Error> {
+/// Who takes the step, and what they say. Where the city knows its callers, the token says who.
+fn checked(
+    step: Result<Json<Step>, JsonRejection>,
+    caller: &Caller,
+) -> Result<(String, Option<String>), Error> {
     let malformed =
         |rejection: JsonRejection| Error::new(StatusCode::BAD_REQUEST, "MALFORMED", rejection.body_text());
     let Json(step) = step.map_err(malformed)?;
-    let by = step.by.trim().to_owned();
+    let said = step.by.as_deref().unwrap_or_default().trim();
+    let by = caller.grant().map_or(said, |grant| &grant.name).to_owned();
+    if !said.is_empty() && said != by {
+        let why = format!("the token is {by}'s; leave `by` out, and name others in the note");
+        return Err(Error::new(StatusCode::FORBIDDEN, "NOT_YOURSELF", why));
+    }
     let too_long = |text: &str| text.chars().count() > MOST_CHARS;
     if by.is_empty() {
         return Err(Error::new(StatusCode::BAD_REQUEST, "NOBODY", "say who takes the step: {\"by\": \"…\"}"));

@@ -5,15 +5,18 @@ mod session;
 mod step;
 mod wire;
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::Router;
+use axum::extract::ConnectInfo;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use axum::{Extension, Router};
 use tokio_util::sync::CancellationToken;
 
+use super::guard::{Guard, bearer};
 use crate::hub::{Format, Hub};
 pub use session::Pace;
 
@@ -45,6 +48,8 @@ pub struct CityInfo {
 pub struct StreamState {
     /// Where everything comes from.
     pub hub: Arc<Hub>,
+    /// Who may come in.
+    pub guard: Arc<Guard>,
     /// Said in the `welcome`.
     pub city: CityInfo,
     /// Cancelled when the process is to end: every screen is told when to come back.
@@ -58,17 +63,31 @@ pub fn routes(state: StreamState) -> Router {
 
 /// [`routes`] with other times than the protocol's.
 pub fn paced_routes(state: StreamState, pace: Pace) -> Router {
-    let upgrade = move |headers: HeaderMap, upgrade: WebSocketUpgrade| async move {
-        enter(state, pace, &headers, upgrade)
+    let upgrade = move |headers: HeaderMap,
+                        from: Option<Extension<ConnectInfo<SocketAddr>>>,
+                        upgrade: WebSocketUpgrade| async move {
+        let from = from.map(|Extension(ConnectInfo(from))| from.ip());
+        enter(state, pace, &headers, from, upgrade)
     };
     Router::new().route("/api/stream", any(upgrade))
 }
 
-fn enter(state: StreamState, pace: Pace, headers: &HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+fn enter(
+    state: StreamState,
+    pace: Pace,
+    headers: &HeaderMap,
+    from: Option<IpAddr>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
     if !is_own_page(headers) {
         let why = "the page comes from another host: open it from this server, and let a proxy keep the Host header";
         return (StatusCode::FORBIDDEN, why).into_response();
     }
+    // Programs may show their token here; a browser's socket has no such header and shows it in its `hello`.
+    let caller = match bearer(headers).map(|token| state.guard.admit(Some(&token), from)).transpose() {
+        Ok(caller) => caller,
+        Err(refused) => return refused.into_response(),
+    };
     let asks = upgrade.requested_protocols().next().is_some();
     let upgrade = upgrade
         .protocols(PROTOCOLS.map(|(name, _)| name))
@@ -88,7 +107,8 @@ fn enter(state: StreamState, pace: Pace, headers: &HeaderMap, upgrade: WebSocket
     let Some(session) = state.hub.open(*format) else {
         return unavailable("as many screens are connected as this server allows; try again later");
     };
-    upgrade.on_upgrade(move |socket| session::run(socket, session, state.city, state.shutdown, pace))
+    let visitor = session::Visitor { guard: state.guard, from, caller };
+    upgrade.on_upgrade(move |socket| session::run(socket, session, visitor, state.city, state.shutdown, pace))
 }
 
 fn unavailable(why: &'static str) -> Response {

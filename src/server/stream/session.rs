@@ -4,7 +4,9 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -16,8 +18,10 @@ use tokio_util::sync::CancellationToken;
 use super::CityInfo;
 use super::step::{Close, Input, MOST_SUBS, Output, Protocol};
 use super::wire;
+use crate::access::{Bearer, Caller, Deed, may};
 use crate::hub::{Frame, Next, Session, SubscribeError};
-use crate::model::{Clock, SystemClock};
+use crate::model::{Clock, Micros, SystemClock};
+use crate::server::guard::Guard;
 
 /// One write joins frames up to this many bytes.
 const BATCH_BYTES: usize = 32 << 10;
@@ -93,10 +97,32 @@ impl Outgoing {
     }
 }
 
+/// Who is at the door.
+pub(super) struct Visitor {
+    pub(super) guard: Arc<Guard>,
+    pub(super) from: Option<IpAddr>,
+    /// Known already where the request itself brought a token.
+    pub(super) caller: Option<Caller>,
+}
+
+impl Visitor {
+    /// How long they may look; for ever in a city that runs open.
+    fn admit(&mut self, token: Option<&Bearer>, now: Micros) -> Result<Option<Duration>, Close> {
+        let caller = match self.caller.take() {
+            Some(caller) => caller,
+            None => self.guard.admit(token, self.from).map_err(|_| Close::NoGrant)?,
+        };
+        may(&caller, &Deed::Look).map_err(|_| Close::NoGrant)?;
+        let left = |until: Micros| Duration::from_micros(until.0.saturating_sub(now.0).max(0).unsigned_abs());
+        Ok(caller.grant().map(|grant| left(grant.until)))
+    }
+}
+
 /// Runs a session until its client goes, errs, or the process ends.
 pub(super) async fn run<S, E>(
     socket: S,
     hub: Session,
+    visitor: Visitor,
     city: CityInfo,
     shutdown: CancellationToken,
     pace: Pace,
@@ -104,8 +130,8 @@ pub(super) async fn run<S, E>(
     S: Sink<Message, Error = E> + Stream<Item = Result<Message, E>> + Unpin,
 {
     let (mut sink, mut stream) = socket.split();
-    let mut carrier =
-        Carrier { hub, city, pace, protocol: Protocol::default(), out: Outgoing::default(), due: false };
+    let (protocol, out) = (Protocol::default(), Outgoing::default());
+    let mut carrier = Carrier { hub, visitor, city, pace, protocol, out, due: false, ends: None };
     let hello_due = Instant::now() + pace.hello;
     let mut heartbeat = interval_at(Instant::now() + pace.heartbeat, pace.heartbeat);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -117,8 +143,8 @@ pub(super) async fn run<S, E>(
                 Err(close) => break close,
             }
         }
-        let Carrier { hub, out, protocol, .. } = &mut carrier;
-        let writing = !out.is_done();
+        let Carrier { hub, out, protocol, ends, .. } = &mut carrier;
+        let (writing, ends) = (!out.is_done(), *ends);
         let event = tokio::select! {
             biased;
             () = shutdown.cancelled() => Event::Input(Input::Shutdown),
@@ -137,6 +163,7 @@ pub(super) async fn run<S, E>(
             _ = heartbeat.tick(), if protocol.is_greeted() => Event::Heartbeat,
             () = sleep_until(hello_due), if !protocol.is_greeted() => Event::Input(Input::HelloDue),
             () = sleep_until(write_due), if writing => break Close::Slow,
+            () = sleep_until(ends.unwrap_or(hello_due)), if ends.is_some() => break Close::NoGrant,
         };
         if let Err(close) = carrier.handle(event) {
             break close;
@@ -155,10 +182,13 @@ enum Event {
 
 struct Carrier {
     hub: Session,
+    visitor: Visitor,
     city: CityInfo,
     pace: Pace,
     protocol: Protocol,
     out: Outgoing,
+    /// When the grant ends.
+    ends: Option<Instant>,
     /// A heartbeat is to be sent as soon as nothing else waits.
     due: bool,
 }
@@ -207,7 +237,9 @@ impl Carrier {
         self.protocol = protocol;
         match output {
             None => {}
-            Some(Output::Welcome { id }) => {
+            Some(Output::Welcome { id, token }) => {
+                let left = self.visitor.admit(token.as_ref(), SystemClock.now())?;
+                self.ends = left.and_then(|left| Instant::now().checked_add(left));
                 let beat = self.pace.heartbeat;
                 self.hub.reply(wire::welcome(id, &self.city, SystemClock.now(), beat, MOST_SUBS));
             }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::wire::ClientFrame;
+use crate::access::Bearer;
 use crate::hub::Since;
 
 /// Subscriptions of one session.
@@ -20,6 +21,8 @@ pub(super) enum Close {
     Slow,
     /// 4029.
     TooManySubs,
+    /// 4031.
+    NoGrant,
     /// 4503.
     ShuttingDown,
 }
@@ -32,6 +35,7 @@ impl Close {
             Self::NoHello => (4001, "no hello in time"),
             Self::Slow => (4008, "slow"),
             Self::TooManySubs => (4029, "too many subscriptions"),
+            Self::NoGrant => (4031, "a token is needed that is good and holds a role"),
             Self::ShuttingDown => (4503, "shutting down"),
         }
     }
@@ -53,8 +57,8 @@ pub(super) enum Input<'a> {
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Output {
-    /// Answer the `hello`.
-    Welcome { id: u64 },
+    /// See whether the token is good, and answer the `hello`.
+    Welcome { id: u64, token: Option<Bearer> },
     /// Follow a channel; the hub answers.
     Subscribe { id: u64, ch: String, since: Option<Since> },
     /// Stop following it.
@@ -87,9 +91,9 @@ impl Protocol {
 
     fn frame(&mut self, frame: ClientFrame) -> Output {
         match frame {
-            ClientFrame::Hello { id } if !self.greeted => {
+            ClientFrame::Hello { id, token } if !self.greeted => {
                 self.greeted = true;
-                Output::Welcome { id }
+                Output::Welcome { id, token }
             }
             ClientFrame::Sub { id, ch, since } if self.greeted => {
                 if self.follows.len() >= MOST_SUBS && !self.follows.contains(&ch) {
@@ -136,7 +140,9 @@ mod tests {
     #[test]
     fn a_hello_is_answered_once_and_must_come_first() {
         let (protocol, output) = say(Protocol::default(), r#"{"t":"hello","id":1}"#);
-        assert_eq!(output, Some(Output::Welcome { id: 1 }));
+        assert_eq!(output, Some(Output::Welcome { id: 1, token: None }));
+        let told = say(Protocol::default(), r#"{"t":"hello","token":"a.b.c"}"#).1;
+        assert_eq!(told, Some(Output::Welcome { id: 0, token: Some(Bearer::new("a.b.c")) }));
         assert_eq!(protocol.clone().step(Input::HelloDue).1, None);
         assert_eq!(say(protocol, r#"{"t":"hello","id":2}"#).1, Some(Output::Close(Close::Malformed)));
         let early = say(Protocol::default(), r#"{"t":"sub","id":1,"ch":"alerts"}"#);

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::CityInfo;
+use crate::access::Bearer;
 use crate::hub::Since;
 use crate::model::Micros;
 
@@ -15,6 +16,8 @@ pub(super) enum ClientFrame {
     Hello {
         #[serde(default)]
         id: u64,
+        /// Where the city asks for one. Here and not in the address, which proxies write down.
+        token: Option<Bearer>,
     },
     /// Follow a channel.
     Sub { id: u64, ch: String, since: Option<SinceText> },

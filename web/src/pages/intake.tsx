@@ -10,8 +10,10 @@ import { Failure, Waiting } from '../panels/intake/parts';
 import { chosen, detail, loadChosen, loadFeeds, staleSinceMs } from '../panels/intake/store';
 import { Badge, LanguageSwitch } from '../panels/marks';
 import { Say, say } from '../panels/say';
-import { language, timeZone, wall } from '../panels/store';
+import { SignIn } from '../panels/sign-in';
+import { language, session, timeZone, wall } from '../panels/store';
 import { reduce } from '../state/reduce';
+import { fetchSession, heldToken, holdToken } from '../transport/session';
 import { openLink } from '../transport/socket';
 import { formatStamp } from '../words/format';
 import { INTAKE } from '../words/intake-strings';
@@ -20,32 +22,55 @@ import { WORDS } from '../words/strings';
 /** How often what is shown is asked for again. */
 const FRESH_MS = 5000;
 
+let closeStream: () => void = () => undefined;
+
 function openStream(): () => void {
   const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
   const happen = (what: Parameters<typeof reduce>[1]): void => {
     wall.value = reduce(wall.value, what)[0];
   };
   const link = openLink(
-    { url: `${scheme}://${location.host}/api/stream`, protocol: 'loom.v1.json', name: 'intake' },
+    { url: `${scheme}://${location.host}/api/stream`, protocol: 'loom.v1.json', name: 'intake', token: heldToken },
     {
       onFrame: (frame) => happen({ type: 'frame', frame, atMs: Date.now() }),
       onConnecting: () => happen({ type: 'connecting' }),
       onLost: (retryAtMs, why) => happen({ type: 'lost', retryAtMs, why }),
       channels: () => ['sys'],
       since: () => null,
+      onRefused: () => void enter(),
     },
   );
   return () => link.close();
 }
 
+function fresh(): void {
+  if (session.value === null || session.value.kind === 'locked') return;
+  void loadFeeds();
+  void loadChosen();
+}
+
+/** Asks the server whether it knows this page; all else only makes sense once it does. */
+async function enter(attempt = 0): Promise<void> {
+  const now = await fetchSession();
+  if (now === null) {
+    setTimeout(() => void enter(attempt + 1), Math.min(15_000, 1000 * 2 ** attempt));
+    return;
+  }
+  session.value = now;
+  if (now.kind === 'locked') return;
+  closeStream();
+  closeStream = openStream();
+  fresh();
+}
+
+function giveToken(token: string): void {
+  holdToken(token);
+  void enter();
+}
+
 export function Intake() {
   useEffect(() => {
-    const close = openStream();
-    const fresh = (): void => {
-      void loadFeeds();
-      void loadChosen();
-    };
-    fresh();
+    void enter();
     const timer = setInterval(fresh, FRESH_MS);
     const speak = effect(() => {
       document.documentElement.lang = language.value === 'en' ? 'en' : 'zh-CN';
@@ -56,7 +81,7 @@ export function Intake() {
     addEventListener('dragover', stay);
     addEventListener('drop', stay);
     return () => {
-      close();
+      closeStream();
       clearInterval(timer);
       speak();
       removeEventListener('dragover', stay);
@@ -68,8 +93,14 @@ export function Intake() {
       <Top />
       <FeedList />
       <main>
-        <Stale />
-        <Chosen />
+        {session.value?.kind === 'locked' ? (
+          <SignIn why={session.value.why} give={giveToken} />
+        ) : (
+          <>
+            <Stale />
+            <Chosen />
+          </>
+        )}
       </main>
     </div>
   );

@@ -12,6 +12,7 @@ import { KpiTiles } from '../panels/kpi-tiles';
 import { MapStage } from '../panels/map-stage';
 import { NoticeStrip, pageFault } from '../panels/notice-strip';
 import { OrderBoard } from '../panels/order-board';
+import { SignIn } from '../panels/sign-in';
 import {
   columnIndex,
   columnName,
@@ -26,6 +27,7 @@ import {
   picked,
   picture,
   serverNowMs,
+  session,
   wall,
 } from '../panels/store';
 import { Ticker } from '../panels/ticker';
@@ -33,6 +35,7 @@ import { sinceOf } from '../state/model';
 import { type Happening, reduce } from '../state/reduce';
 import { layerChannel, rangeOf } from '../state/select';
 import { fetchAreas } from '../transport/api';
+import { fetchSession, heldToken, holdToken } from '../transport/session';
 import { type Link, openLink } from '../transport/socket';
 import { WORDS } from '../words/strings';
 import { IDLE_MS, isDue, nextScene, VISIT_MS, worthVisit } from './rotation';
@@ -94,15 +97,36 @@ function openStream(): void {
       url: `${scheme}://${location.host}/api/stream`,
       protocol: query.get('wire') === 'json' ? 'loom.v1.json' : 'loom.v1',
       name: query.get('name') ?? 'wall',
+      token: heldToken,
     },
     {
       onFrame: (frame) => happen({ type: 'frame', frame, atMs: Date.now() }),
       onConnecting: () => happen({ type: 'connecting' }),
       onLost: (retryAtMs, why) => happen({ type: 'lost', retryAtMs, why }),
+      onRefused: () => void enter(),
       channels: () => [...STATE_CHANNELS, layerChannel(layerName.value)],
       since: (ch) => sinceOf(wall.value, ch),
     },
   );
+}
+
+/** Asks the server whether it knows this page; the stream and the areas only make sense once it does. */
+async function enter(attempt = 0): Promise<void> {
+  const now = await fetchSession();
+  if (now === null) {
+    setTimeout(() => void enter(attempt + 1), Math.min(15_000, 1000 * 2 ** attempt));
+    return;
+  }
+  session.value = now;
+  if (now.kind === 'locked') return;
+  link?.close();
+  openStream();
+  if (map !== null) void loadAreas(map);
+}
+
+function giveToken(token: string): void {
+  holdToken(token);
+  void enter();
 }
 
 /** Asked for again until the server has them: a city may still be starting. */
@@ -186,7 +210,6 @@ function touched(): void {
 export function Wall() {
   const container = useRef<HTMLDivElement>(null);
   useEffect(() => {
-    openStream();
     const timer = setInterval(everyHalfSecond, 500);
     for (const type of ['pointerdown', 'keydown', 'wheel'] as const) addEventListener(type, touched, { passive: true });
     if (container.current !== null) {
@@ -201,13 +224,13 @@ export function Wall() {
           onTouched: touched,
         });
         followSignals(map);
-        void loadAreas(map);
         if (testing) offerTestHook(map);
       } catch (error) {
         console.warn(error);
         pageFault.value = WORDS.noMap;
       }
     }
+    void enter();
     return () => {
       clearInterval(timer);
       link?.close();
@@ -229,6 +252,7 @@ export function Wall() {
         <OrderBoard go={go} />
       </main>
       <Ticker />
+      {session.value?.kind === 'locked' && <SignIn why={session.value.why} give={giveToken} />}
     </div>
   );
 }

@@ -10,7 +10,7 @@ import { LongList } from './long-list';
 import { Empty, Panel } from './panel';
 import { Say, say } from './say';
 import { SeverityBadge } from './severity-badge';
-import { askOfficer, officer, serverNowMs, wall } from './store';
+import { askOfficer, officer, serverNowMs, session, wall } from './store';
 
 const SHOWN = 40;
 
@@ -73,8 +73,9 @@ function OrderRow({ order, go }: { readonly order: Order; readonly go: Go }) {
   const { lng, lat } = order;
 
   async function act(action: 'accept' | 'close'): Promise<void> {
-    const by = officer.value.trim();
-    if (by === '') return askOfficer();
+    const known = session.value?.kind === 'known';
+    const by = known ? '' : officer.value.trim();
+    if (by === '' && !known) return askOfficer();
     setBusy(true);
     setRefusal(await postOrder(order.id, action, by, note ?? ''));
     setBusy(false);

@@ -2,9 +2,13 @@
 import { computed, signal } from '@preact/signals';
 import { initialState, type WallState } from '../state/model';
 import { columnsOf, freshness, pictureOf } from '../state/select';
+import type { Session } from '../transport/session';
 import { LANGUAGE_MODES, type LanguageMode } from '../words/strings';
 
 export const wall = signal<WallState>(initialState());
+
+/** Null until the server has said whether it wants to know who this is. */
+export const session = signal<Session | null>(null);
 
 /** This machine's clock, moved on every half second. */
 export const nowMs = signal(Date.now());

@@ -4,7 +4,7 @@ import type { Bilingual } from '../protocol/read';
 import { formatTime } from '../words/format';
 import { WORDS } from '../words/strings';
 import { Say, say } from './say';
-import { language, officer, officerAsked, setOfficer, timeZone, wall } from './store';
+import { language, officer, officerAsked, session, setOfficer, timeZone, wall } from './store';
 
 type Item = {
   readonly key: string;
@@ -40,6 +40,7 @@ const items = computed<readonly Item[]>(() => {
 
 export function Ticker() {
   const shown = items.value;
+  const known = session.value?.kind === 'known' ? session.value.name : null;
   const both = language.value === 'both' ? 1 : 0.6;
   const length = shown.reduce((sum, item) => sum + 14 + (item.title.zh.length * 2 + item.title.en.length) * both, 60);
   const run = (
@@ -65,12 +66,13 @@ export function Ticker() {
           </div>
         )}
       </div>
-      <label class={officer.value.trim() === '' ? 'duty unnamed' : 'duty'}>
+      <label class={known === null && officer.value.trim() === '' ? 'duty unnamed' : 'duty'}>
         <Say of={WORDS.officer} />
         <input
           id="officer"
           class="officer"
-          value={officer.value}
+          value={known ?? officer.value}
+          readOnly={known !== null}
           placeholder={say(WORDS.officerHint)}
           aria-describedby="officer-asked"
           onInput={(event) => setOfficer(event.currentTarget.value)}

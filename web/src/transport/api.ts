@@ -1,8 +1,9 @@
 /** The few plain HTTP requests of the page, all of the same origin. A refusal is a value: the text to show. */
 import { type Areas, readAreas } from '../layers/areas';
 import { Malformed } from '../protocol/read';
+import { credentials } from './session';
 
-/** Null where it was done. */
+/** Null where it was done. An empty `by` leaves it to the token to say who. */
 export async function postOrder(
   id: string,
   action: 'accept' | 'close',
@@ -12,8 +13,8 @@ export async function postOrder(
   try {
     const answer = await fetch(`/api/orders/${encodeURIComponent(id)}/${action}`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ by, note }),
+      headers: { 'content-type': 'application/json', ...credentials() },
+      body: JSON.stringify(by === '' ? { note } : { by, note }),
     });
     return answer.ok ? null : reason(await answer.text(), answer.status);
   } catch {
@@ -40,7 +41,7 @@ function reason(body: string, status: number): string {
 /** Null where the server has none or they cannot be read. */
 export async function fetchAreas(level: 'county' | 'town'): Promise<Areas | null> {
   try {
-    const answer = await fetch(`/api/areas?level=${level}`);
+    const answer = await fetch(`/api/areas?level=${level}`, { headers: credentials() });
     return answer.ok ? readAreas(await answer.json()) : null;
   } catch (error) {
     if (error instanceof Malformed || error instanceof TypeError || error instanceof SyntaxError) return null;

@@ -19,6 +19,7 @@ import {
   type UnderWay,
 } from '../protocol/intake';
 import { Malformed } from '../protocol/read';
+import { credentials, heldToken } from './session';
 
 export type Answer<T> =
   | { readonly kind: 'done'; readonly value: T }
@@ -54,7 +55,7 @@ function taken<T>(status: number, body: string, read: (value: unknown) => T): An
 
 async function ask<T>(path: string, read: (value: unknown) => T, method = 'GET'): Promise<Answer<T>> {
   try {
-    const answer = await fetch(path, { method, cache: 'no-store' });
+    const answer = await fetch(path, { method, cache: 'no-store', headers: credentials() });
     return taken(answer.status, await answer.text(), read);
   } catch {
     return SILENT;
@@ -78,6 +79,27 @@ export const withdraw = (feed: string, id: string): Promise<Answer<Submission | 
 export const sampleHref = (feed: string): string => `${feedPath(feed)}/sample`;
 export const rejectsHref = (feed: string, id: string, format: 'csv' | 'parquet'): string =>
   `${one(feed, id)}/rejects?format=${format}`;
+
+/** Whether a link alone is enough to download: a browser that holds a token must show it, which links do not. */
+export const linksSuffice = (): boolean => (heldToken() ?? '') === '';
+
+/** Downloads with the token. True where it was done. */
+export async function download(path: string): Promise<boolean> {
+  try {
+    const answer = await fetch(path, { headers: credentials() });
+    if (!answer.ok) return false;
+    const saved = /filename="([^"]+)"/.exec(answer.headers.get('content-disposition') ?? '')?.[1] ?? 'download';
+    const url = URL.createObjectURL(await answer.blob());
+    const link = document.createElement('a');
+    link.href = url;
+    link.download = saved;
+    link.click();
+    URL.revokeObjectURL(url);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** A random id; pages that come over plain HTTP have no `randomUUID`. */
 export function newId(): string {
@@ -112,6 +134,7 @@ export function send({ feed, file, id, mends, dryRun, onSent }: Sending): Promis
     request.onerror = () => resolve(SILENT);
     request.onabort = () => resolve(SILENT);
     request.open('POST', `${feedPath(feed)}/submissions?${query}`);
+    for (const [name, value] of Object.entries(credentials())) request.setRequestHeader(name, value);
     request.setRequestHeader('content-type', 'application/octet-stream');
     request.send(file);
   });

@@ -10,6 +10,8 @@ export type LinkEvents = {
   readonly onFrame: (frame: ServerFrame) => void;
   readonly onConnecting: () => void;
   readonly onLost: (retryAtMs: number, why: string | null) => void;
+  /** The server wants another token: there is no point in coming back with this one. */
+  readonly onRefused: () => void;
   /** Channels to subscribe to after each welcome. */
   readonly channels: () => readonly string[];
   readonly since: (ch: string) => Since | null;
@@ -25,9 +27,12 @@ export type LinkOptions = {
   readonly url: string;
   readonly protocol: 'loom.v1' | 'loom.v1.json';
   readonly name: string;
+  /** Shown in the `hello`, never in the address. */
+  readonly token: () => string | null;
 };
 
 const SILENCE_MS = 15_000;
+const NO_GRANT = 4031;
 const BYE_MAX_MS = 60_000;
 
 export function openLink(options: LinkOptions, events: LinkEvents): Link {
@@ -106,28 +111,33 @@ export function openLink(options: LinkOptions, events: LinkEvents): Link {
           else guarded(() => frames.forEach(take));
         });
     };
-    mine.onopen = () => send({ t: 'hello', client: { kind: 'wall', name: options.name, v: '0.1.0' } });
+    mine.onopen = () => {
+      const token = options.token();
+      const hello = { t: 'hello', client: { kind: 'wall', name: options.name, v: '0.1.0' } };
+      send(token === null ? hello : { ...hello, token });
+    };
     mine.onmessage = (message) => {
       if (socket !== mine) return;
       heard();
       guarded(() => receive(decodeMessage(message.data)));
     };
     mine.onclose = (closing) => {
-      if (socket === mine) lose(closing.reason || null);
+      if (socket !== mine) return;
+      if (closing.code !== NO_GRANT) return lose(closing.reason || null);
+      close();
+      events.onRefused();
     };
     heard();
   }
 
+  function close(): void {
+    clearTimeout(watch);
+    clearTimeout(retry);
+    const old = socket;
+    socket = null;
+    old?.close();
+  }
+
   connect();
-  return {
-    subscribe,
-    unsubscribe: (ch) => send({ t: 'unsub', ch }),
-    close: () => {
-      clearTimeout(watch);
-      clearTimeout(retry);
-      const old = socket;
-      socket = null;
-      old?.close();
-    },
-  };
+  return { subscribe, unsubscribe: (ch) => send({ t: 'unsub', ch }), close };
 }

@@ -67,6 +67,30 @@ impl Column {
         };
         Ok(Self { values, constant })
     }
+
+    /// All rows' numbers; none of a constant.
+    pub(super) fn floats(&self) -> Option<&Float64Array> {
+        match &self.values {
+            Values::Float(values) if !self.constant => Some(values),
+            _ => None,
+        }
+    }
+
+    /// All rows' whole numbers; none of a constant.
+    pub(super) fn ints(&self) -> Option<&Int64Array> {
+        match &self.values {
+            Values::Int(values) if !self.constant => Some(values),
+            _ => None,
+        }
+    }
+
+    /// The resolution that all rows have in common.
+    pub(super) fn as_resolution(&self) -> Option<Resolution> {
+        match &self.values {
+            Values::Int(values) if self.constant && values.is_valid(0) => resolution(values.value(0)),
+            _ => None,
+        }
+    }
 }
 
 impl Values {

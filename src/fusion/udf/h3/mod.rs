@@ -2,7 +2,7 @@
 //!
 //! A function is one row of a table ([`spec::Spec`]): its arguments, what it returns, its documentation and a
 //! plain function from a row to a value. The tables stand one per subject (`index`, `hierarchy`, …) and hold
-//! the arithmetic; [`function`] alone knows DataFusion, [`column`] and [`output`] alone know Arrow.
+//! the arithmetic; [`function`] alone knows DataFusion, [`column`], [`output`] and [`whole`] alone know Arrow.
 //!
 //! One law for all of them: null in, null out; a value that is no cell, edge, vertex, resolution or place gives
 //! null in its row; a constant that can never be right is refused when the query is planned; and a row that
@@ -21,6 +21,7 @@ mod spec;
 mod traversal;
 mod value;
 mod vertex;
+mod whole;
 
 use datafusion::logical_expr::ScalarUDF;
 

@@ -4,6 +4,7 @@ import { sampleHref } from '../../transport/intake-api';
 import { INTAKE } from '../../words/intake-strings';
 import { clauses, sentences } from '../../words/plain-contract';
 import { Say } from '../say';
+import { Download } from './parts';
 
 export function ContractCard({ feed }: { readonly feed: FeedDetail }) {
   const { contract } = feed;
@@ -16,9 +17,9 @@ export function ContractCard({ feed }: { readonly feed: FeedDetail }) {
             <Say of={INTAKE.version} /> {contract.version}
           </small>
         </h2>
-        <a class="button" href={sampleHref(feed.feed)} download>
+        <Download href={sampleHref(feed.feed)}>
           <Say of={INTAKE.sample} />
-        </a>
+        </Download>
       </header>
       <ul class="sentences">
         {sentences(contract).map((sentence) => (

@@ -7,6 +7,7 @@ import type { Bilingual } from '../../protocol/read';
 import { rejectsHref } from '../../transport/intake-api';
 import { INTAKE } from '../../words/intake-strings';
 import { Say, say } from '../say';
+import { Download } from './parts';
 import { Reasons } from './reasons';
 import { RejectedRows } from './rejected-rows';
 import { history, mend, outcome } from './store';
@@ -137,12 +138,12 @@ function Downloads({ receipt }: { readonly receipt: Receipt }) {
           <Say of={INTAKE.mendThese} />
         </button>
       )}
-      <a class="button" href={rejectsHref(receipt.feed, receipt.submission, 'csv')} download>
+      <Download href={rejectsHref(receipt.feed, receipt.submission, 'csv')}>
         <Say of={INTAKE.downloadCsv} />
-      </a>
-      <a class="button" href={rejectsHref(receipt.feed, receipt.submission, 'parquet')} download>
+      </Download>
+      <Download href={rejectsHref(receipt.feed, receipt.submission, 'parquet')}>
         <Say of={INTAKE.downloadParquet} />
-      </a>
+      </Download>
     </div>
   );
 }
@@ -172,7 +173,7 @@ function Refused({ file, problem }: { readonly file: string; readonly problem: P
       {problem.violations.length > 0 && (
         <ul class="violations">
           {problem.violations.map((violation) => (
-            <li key={violation.column}>{violation.detail}</li>
+            <li key={violation.detail}>{violation.detail}</li>
           ))}
         </ul>
       )}

@@ -1,0 +1,20 @@
+//! Who may do what: grants, the decision, and the signed tokens that carry a grant.
+//!
+//! `grant.rs` is what somebody is trusted with, `decide.rs` the rule, `failures.rs` the patience with wrong tokens;
+//! `keys.rs` and `token.rs` are the signatures. Where a token comes from, and what is answered, is the doors' business.
+
+mod decide;
+mod failures;
+mod grant;
+#[cfg(feature = "io")]
+mod keys;
+#[cfg(feature = "io")]
+mod token;
+
+pub use decide::{Deed, Denial, may};
+pub use failures::{Failures, Patience};
+pub use grant::{Bearer, Caller, Grant, Role, UnknownRole};
+#[cfg(feature = "io")]
+pub use keys::{KeyError, Keys, SigningKey, random};
+#[cfg(feature = "io")]
+pub use token::{Audience, TokenError, issue, verify};
