@@ -67,5 +67,6 @@ impl Trouble {
 }
 
 // It serves its sources by axum, which only the server feature brings.
-#[cfg(all(test, feature = "server"))]
+#[cfg(test)]
+#[cfg(feature = "server")]
 mod conformance_tests;

@@ -59,7 +59,7 @@ impl City {
             Arc::new(Int64Array::from_iter_values((0..rows).map(|row| row % 7))),
         ];
         let name = format!("s{}", self.landed);
-        let mut file = self.table.new_file(&name, 0).unwrap();
+        let mut file = self.table.new_file(&name, 0);
         file.write(&RecordBatch::try_new(schema(), columns).unwrap()).await.unwrap();
         let files = vec![file.finish().await.unwrap()];
         let commit =

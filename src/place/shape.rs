@@ -39,13 +39,17 @@ pub(super) fn owns(polygon: &Polygon, p: Coord) -> bool {
 
 /// [`owns`] for edges that [`northward`] has turned, without a branch an edge: a point so near to the line of one that rounding
 /// could decide is asked exactly.
+#[expect(
+    clippy::needless_bitwise_bool,
+    clippy::neg_cmp_op_on_partial_ord,
+    reason = "without a branch, and NaN is unsure"
+)]
 pub(super) fn own(edges: &[Line], p: Coord) -> bool {
     let (mut inside, mut unsure) = (false, false);
     for Line { start: low, end: high } in edges {
         let (a, b) = ((low.x - p.x) * (high.y - p.y), (low.y - p.y) * (high.x - p.x));
         let beside = (low.y <= p.y) & (p.y < high.y);
         inside ^= beside & (a > b);
-        // Written so that what is not a number is unsure, too.
         unsure |= beside & !((a - b).abs() > ROUNDING * (a.abs() + b.abs()));
     }
     if unsure { edges.iter().filter(|l| is_left_of(p, l.start, l.end)).count() % 2 == 1 } else { inside }
