@@ -10,7 +10,7 @@ TOOLS        := $(TARGET)/tools
 VENV         := $(TOOLS)/python
 PEERS        := $(TOOLS)/peers
 NODE_STAMP   := web/node_modules/.package-lock.json
-WEB_SOURCES  := $(shell find web/src web/public web/index.html web/package.json web/vite.config.ts web/tsconfig.json -type f 2>/dev/null)
+WEB_SOURCES  := $(shell find web/src web/public web/index.html web/intake.html web/package.json web/vite.config.ts web/tsconfig.json -type f 2>/dev/null)
 
 .DEFAULT_GOAL := help
 .PHONY: help tools demo build bench test setup lint fmt rust-test sql-test web-test e2e web clean

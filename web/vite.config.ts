@@ -1,4 +1,4 @@
-/** The build: one page, hashed assets, no inlined scripts, so that the strictest CSP holds. */
+/** The build: the wall and the intake page, hashed assets, no inlined scripts, so that the strictest CSP holds. */
 import { defineConfig } from 'vite';
 
 const server = process.env['CITYLOOM_URL'] ?? 'http://127.0.0.1:8080';
@@ -11,6 +11,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 1600,
+    rolldownOptions: { input: ['index.html', 'intake.html'] },
   },
   server: { proxy },
   preview: { proxy },

@@ -207,6 +207,7 @@ fn server_state(
         ready: Arc::clone(ready),
         metrics,
         spool: workshop.data.join("spool"),
+        samples: settings.root.join("fixtures").join("feeds"),
         upload_limit: settings.limits.upload,
         stream: StreamState {
             hub: Arc::clone(hub),

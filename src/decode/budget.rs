@@ -1,12 +1,10 @@
-//! A reader that counts, and that refuses a row longer than the bound: an unclosed quote must not read the whole file.
+//! A reader that refuses a row longer than the bound: an unclosed quote must not read the whole file.
 
 use std::cell::Cell;
 use std::io::{self, Read};
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use super::{MAX_ROW_BYTES, Progress};
+use super::MAX_ROW_BYTES;
 
 /// Bytes of read-ahead that are not the row's fault.
 const SLACK: u64 = 128 << 10;
@@ -30,12 +28,11 @@ impl Budget {
 pub(super) struct Metered<R> {
     inner: R,
     budget: Budget,
-    progress: Arc<Progress>,
 }
 
 impl<R> Metered<R> {
-    pub(super) fn new(inner: R, budget: Budget, progress: &Arc<Progress>) -> Self {
-        Self { inner, budget, progress: Arc::clone(progress) }
+    pub(super) fn new(inner: R, budget: Budget) -> Self {
+        Self { inner, budget }
     }
 }
 
@@ -50,7 +47,6 @@ impl<R: Read> Read for Metered<R> {
             ));
         }
         self.budget.0.set(left - read as u64);
-        self.progress.bytes.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
     }
 }

@@ -1,32 +1,44 @@
-//! CSV: a header line, then rows; the delimiter is the one whose header holds most of the wanted columns.
+//! CSV: a header line, then rows. How it is written is told from its beginning (`dialect.rs`).
 
-use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read, Seek as _};
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::io::{Cursor, Read};
 
 use csv::{ByteRecord, ReaderBuilder};
+use encoding_rs::UTF_8;
+use encoding_rs_io::DecodeReaderBytesBuilder;
 
 use super::budget::{Budget, Metered};
+use super::dialect::{Dialect, with_point};
 use super::text_batch::TextBatch;
-use super::{Error, MAX_ROW_BYTES, Progress, Request, Sink, cut};
+use super::{Error, Request, Sink, cut};
 
-const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+/// Bytes by which the dialect is told.
+const SAMPLE: u64 = 256 << 10;
 
 fn unreadable(why: impl ToString) -> Error {
     Error::Unreadable { format: "CSV", why: why.to_string() }
 }
 
-pub(super) fn decode(
-    mut file: File,
-    request: &Request,
-    progress: &Arc<Progress>,
-    sink: &mut Sink<'_>,
-) -> Result<(), Error> {
-    let delimiter = delimiter(&mut file, request)?;
+pub(super) fn decode(mut text: impl Read, request: &Request, sink: &mut Sink<'_>) -> Result<Dialect, Error> {
+    let mut sample = Vec::new();
+    text.by_ref().take(SAMPLE).read_to_end(&mut sample).map_err(unreadable)?;
+    let whole = (sample.len() as u64) < SAMPLE;
+    let dialect = Dialect::of(&sample, whole, request);
+    let text = Cursor::new(sample).chain(text);
+    // UTF-8 is read as it is, so that a line that is none can be told from one that is.
+    let utf8 = dialect.encoding == UTF_8;
+    let text: Box<dyn Read + '_> = if utf8 {
+        Box::new(text)
+    } else {
+        Box::new(DecodeReaderBytesBuilder::new().encoding(Some(dialect.encoding)).build(text))
+    };
     let budget = Budget::new();
-    let metered = Metered::new(file, budget.clone(), progress);
-    let mut reader =
-        ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(metered);
+    let metered = Metered::new(text, budget.clone());
+    let mut reader = ReaderBuilder::new()
+        .delimiter(dialect.delimiter)
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(metered);
     let mut record = ByteRecord::new();
     if !reader.read_byte_record(&mut record).map_err(unreadable)? {
         return Err(Error::Empty);
@@ -39,21 +51,38 @@ pub(super) fn decode(
     while reader.read_byte_record(&mut record).map_err(unreadable)? {
         budget.renew();
         number += 1;
-        let raw = || cut(&record.iter().collect::<Vec<_>>().join(&delimiter));
+        let raw = || cut(&record.iter().collect::<Vec<_>>().join(&dialect.delimiter));
         if record.len() != headers.len() {
             let why = format!("{} values under {} headers", record.len(), headers.len());
             batch.unreadable(number, raw(), why)?;
-        } else if record.iter().any(|value| std::str::from_utf8(value).is_err()) {
-            batch.unreadable(number, raw(), "not UTF-8")?;
+        } else if !reads(&record, utf8) {
+            batch.unreadable(number, raw(), format!("not {}", dialect.encoding.name()))?;
         } else {
             let value = |index: &Option<usize>| {
                 let text = index.and_then(|index| std::str::from_utf8(record.get(index)?).ok());
                 text.filter(|text| !text.is_empty())
             };
-            batch.row(number, wanted.iter().map(value))?;
+            if dialect.decimal_comma {
+                let pointed = wanted.iter().zip(&request.numeric).map(|(index, numeric)| {
+                    let value = value(index)?;
+                    let pointed = if *numeric { with_point(value) } else { None };
+                    Some(pointed.map_or(Cow::Borrowed(value), Cow::Owned))
+                });
+                let row: Vec<Option<Cow<'_, str>>> = pointed.collect();
+                batch.row(number, row.iter().map(Option::as_deref))?;
+            } else {
+                batch.row(number, wanted.iter().map(value))?;
+            }
         }
     }
-    batch.flush()
+    batch.flush()?;
+    Ok(dialect)
+}
+
+/// Whether every value is text; where another encoding was read, what was none has become a replacement character.
+fn reads(record: &ByteRecord, utf8: bool) -> bool {
+    let replaced = |text: &str| !utf8 && text.contains(char::REPLACEMENT_CHARACTER);
+    record.iter().all(|value| std::str::from_utf8(value).is_ok_and(|text| !replaced(text)))
 }
 
 /// The header's names; the byte order mark that spreadsheets write is not part of the first.
@@ -68,23 +97,4 @@ fn headers(record: &ByteRecord) -> Result<Vec<String>, Error> {
         names.push(name.to_owned());
     }
     Ok(names)
-}
-
-fn delimiter(file: &mut File, request: &Request) -> Result<u8, Error> {
-    let mut line = Vec::new();
-    BufReader::new(&mut *file).take(MAX_ROW_BYTES).read_until(b'\n', &mut line).map_err(unreadable)?;
-    file.rewind().map_err(unreadable)?;
-    let hits = |delimiter: u8| {
-        let mut reader =
-            ReaderBuilder::new().delimiter(delimiter).has_headers(false).from_reader(line.as_slice());
-        let mut record = ByteRecord::new();
-        match reader.read_byte_record(&mut record) {
-            Ok(true) => {
-                request.headers.iter().filter(|h| record.iter().any(|name| name == h.as_bytes())).count()
-            }
-            _ => 0,
-        }
-    };
-    // The first of equals wins, which is the comma.
-    Ok(DELIMITERS.into_iter().rev().max_by_key(|&delimiter| hits(delimiter)).unwrap_or(b','))
 }

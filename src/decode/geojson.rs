@@ -2,9 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::fs::File;
-use std::io::BufReader;
-use std::sync::Arc;
+use std::io::{BufReader, Read};
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
@@ -12,16 +10,11 @@ use serde_json::Value;
 use super::budget::{Budget, Metered};
 use super::ndjson::as_text;
 use super::text_batch::TextBatch;
-use super::{Error, Progress, Request, Sink, cut};
+use super::{Error, Request, Sink, cut};
 
-pub(super) fn decode(
-    file: File,
-    request: &Request,
-    progress: &Arc<Progress>,
-    sink: &mut Sink<'_>,
-) -> Result<(), Error> {
+pub(super) fn decode(text: impl Read, request: &Request, sink: &mut Sink<'_>) -> Result<(), Error> {
     let budget = Budget::new();
-    let metered = Metered::new(file, budget.clone(), progress);
+    let metered = Metered::new(text, budget.clone());
     let batch = TextBatch::new(&request.headers, sink);
     let seen = vec![false; request.headers.len()];
     let mut features = Features { request, batch, budget, number: 0, seen, failure: None };

@@ -5,10 +5,13 @@
 
 mod budget;
 mod csv;
+mod dialect;
 mod geojson;
+mod guard;
 mod ndjson;
 mod parquet;
 mod text_batch;
+mod unpack;
 
 pub use ndjson::text_columns;
 
@@ -19,6 +22,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow::array::{ArrayRef, new_null_array};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
+use serde::{Deserialize, Serialize};
+
+use unpack::Verdict;
+pub use unpack::{Kind, MAX_RATIO, MAX_UNPACKED, Packing};
 
 /// The longest row that is still read, in bytes.
 pub const MAX_ROW_BYTES: u64 = 1 << 20;
@@ -30,7 +37,8 @@ const LISTED: usize = 20;
 const BATCH_BYTES: usize = 16 << 20;
 
 /// A file format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Format {
     /// Apache Parquet.
     Parquet,
@@ -40,6 +48,37 @@ pub enum Format {
     Ndjson,
     /// A GeoJSON feature collection of points.
     GeoJson,
+}
+
+/// How a file was read: what nobody said and was told from its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadAs {
+    /// The format.
+    pub format: Format,
+    /// How it was packed.
+    pub packing: Option<Packing>,
+    /// Of text: the encoding's name.
+    pub encoding: Option<String>,
+    /// Of text: it began with a byte order mark.
+    pub byte_order_mark: bool,
+    /// Of CSV: what stands between values.
+    pub delimiter: Option<char>,
+    /// Of CSV: numbers are written with a comma, as in `12,5`.
+    pub decimal_comma: bool,
+}
+
+impl ReadAs {
+    fn plain(kind: Kind) -> Self {
+        let Kind { format, packing } = kind;
+        Self {
+            format,
+            packing,
+            encoding: None,
+            byte_order_mark: false,
+            delimiter: None,
+            decimal_comma: false,
+        }
+    }
 }
 
 impl Format {
@@ -68,6 +107,8 @@ pub struct Request {
     pub headers: Vec<String>,
     /// Which headers a file must have.
     pub required: Vec<bool>,
+    /// Which columns hold numbers.
+    pub numeric: Vec<bool>,
     /// Indices of the headers that a GeoJSON point fills (longitude, latitude).
     pub point: Option<(usize, usize)>,
 }
@@ -105,14 +146,29 @@ pub enum Error {
         /// What the reader said.
         why: String,
     },
-    /// It lacks a column that the contract requires.
-    #[error("the file has no column `{header}`; it has: {found}")]
+    /// It lacks columns that the contract requires.
+    #[error("the file has no column {}; it has: {found}", listed(headers))]
     ColumnMissing {
-        /// The header that is missing.
-        header: String,
+        /// The headers that are missing.
+        headers: Vec<String>,
         /// The headers that are there.
         found: String,
     },
+    /// It holds more than anybody would send.
+    #[error("unpacked the file has more than {most} bytes; send it in parts")]
+    UnpackedTooLarge {
+        /// The bound.
+        most: u64,
+    },
+    /// It holds more for its size than data does.
+    #[error("unpacked the file is more than {most} times as large; send it unpacked")]
+    PackedTooTight {
+        /// The bound.
+        most: u64,
+    },
+    /// There is no room for what is unpacked.
+    #[error("there was no room to unpack the file: {0}")]
+    Scratch(String),
     /// There is nothing in it.
     #[error("the file is empty")]
     Empty,
@@ -133,28 +189,41 @@ pub struct Progress {
     pub total: AtomicU64,
 }
 
-/// Reads `file` and hands its rows to `sink`, in bounded memory.
+/// Reads `file` and hands its rows to `sink`, in bounded memory. What comes back is how it was read.
 ///
 /// # Errors
 /// [`Error`] where the file as a whole is refused; rows handed over before are then void.
 pub fn decode(
-    format: Format,
+    kind: Kind,
     file: File,
     request: &Request,
     progress: &Arc<Progress>,
     sink: &mut Sink<'_>,
-) -> Result<(), Error> {
+) -> Result<ReadAs, Error> {
     let bytes = file.metadata().map_or(0, |metadata| metadata.len());
     progress.total.store(bytes, Ordering::Relaxed);
     if bytes == 0 {
         return Err(Error::Empty);
     }
-    match format {
-        Format::Parquet => parquet::decode(file, request, progress, sink),
-        Format::Csv => csv::decode(file, request, progress, sink),
-        Format::Ndjson => ndjson::decode(file, request, progress, sink),
-        Format::GeoJson => geojson::decode(file, request, progress, sink),
-    }
+    let verdict = Verdict::default();
+    let plain = ReadAs::plain(kind);
+    let text = |file| unpack::open(file, kind.packing, progress, &verdict);
+    let read = match kind.format {
+        Format::Parquet => unpack::open_file(file, kind.packing, progress, &verdict)
+            .and_then(|file| parquet::decode(file, request, progress, sink))
+            .map(|()| plain),
+        Format::Csv => text(file).and_then(|text| csv::decode(text, request, sink)).map(|dialect| ReadAs {
+            encoding: Some(dialect.encoding.name().to_owned()),
+            byte_order_mark: dialect.byte_order_mark,
+            delimiter: Some(char::from(dialect.delimiter)),
+            decimal_comma: dialect.decimal_comma,
+            ..plain
+        }),
+        Format::Ndjson => text(file).and_then(|text| ndjson::decode(text, request, sink)).map(|()| plain),
+        Format::GeoJson => text(file).and_then(|text| geojson::decode(text, request, sink)).map(|()| plain),
+    };
+    // Readers know only that their input failed; why it was ended is known here.
+    read.map_err(|error| verdict.take().unwrap_or(error))
 }
 
 impl Request {
@@ -162,14 +231,13 @@ impl Request {
     fn resolve(&self, found: &[String]) -> Result<Vec<Option<usize>>, Error> {
         let resolved: Vec<Option<usize>> =
             self.headers.iter().map(|header| found.iter().position(|name| name == header)).collect();
-        let missing =
-            resolved.iter().zip(&self.required).position(|(index, required)| *required && index.is_none());
-        match missing {
-            None => Ok(resolved),
-            Some(index) => Err(Error::ColumnMissing {
-                header: self.headers.get(index).cloned().unwrap_or_default(),
-                found: listed(found),
-            }),
+        let missing = resolved.iter().zip(&self.required).zip(&self.headers);
+        let missing = missing.filter(|((index, required), _)| **required && index.is_none());
+        let headers: Vec<String> = missing.map(|(_, header)| header.clone()).collect();
+        if headers.is_empty() {
+            Ok(resolved)
+        } else {
+            Err(Error::ColumnMissing { headers, found: listed(found) })
         }
     }
 }

@@ -2,10 +2,8 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
@@ -14,22 +12,16 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use serde_json::{Map, Value};
 
 use super::text_batch::TextBatch;
-use super::{Error, MAX_ROW_BYTES, Progress, Request, Sink, cut};
+use super::{Error, MAX_ROW_BYTES, Request, Sink, cut};
 
-pub(super) fn decode(
-    file: File,
-    request: &Request,
-    progress: &Arc<Progress>,
-    sink: &mut Sink<'_>,
-) -> Result<(), Error> {
-    let mut reader = BufReader::with_capacity(256 << 10, file);
+pub(super) fn decode(text: impl Read, request: &Request, sink: &mut Sink<'_>) -> Result<(), Error> {
+    let mut reader = BufReader::with_capacity(256 << 10, text);
     let mut batch = TextBatch::new(&request.headers, sink);
     let mut line = Vec::new();
     let mut number = 0;
     let mut seen = vec![false; request.headers.len()];
     loop {
         let more = next_line(&mut reader, &mut line)?;
-        progress.bytes.fetch_add(line.len() as u64, Ordering::Relaxed);
         let text = line.trim_ascii();
         if !text.is_empty() {
             number += 1;

@@ -1,10 +1,8 @@
 //! Parquet: only the wanted columns, in small batches, with the file's own claims about Arrow types ignored.
 
-use std::cell::Cell;
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Once};
 
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
@@ -23,27 +21,8 @@ fn unreadable(why: impl ToString) -> Error {
     Error::Unreadable { format: "Parquet", why }
 }
 
-thread_local! {
-    /// Whether this thread is inside the reader.
-    static READING: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Runs a step of the reader. Corrupt files make it panic now and then; that is the file's fault, a refusal like any
-/// other, and not printed. Panics anywhere else are printed and end what they end, as before.
 fn guarded<T>(step: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    static HUSH: Once = Once::new();
-    HUSH.call_once(|| {
-        let print = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            if !READING.get() {
-                print(panic);
-            }
-        }));
-    });
-    READING.set(true);
-    let done = catch_unwind(AssertUnwindSafe(step));
-    READING.set(false);
-    done.unwrap_or_else(|_| Err(unreadable("it is corrupt: the reader could not make sense of it")))
+    super::guard::guarded("Parquet", step)
 }
 
 pub(super) fn decode(
@@ -79,14 +58,6 @@ pub(super) fn decode(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_panic_of_the_reader_is_a_refusal_and_the_next_step_runs() {
-        let refused = guarded::<()>(|| panic!("as a reader does")).unwrap_err();
-        assert!(refused.to_string().contains("it is corrupt"), "{refused}");
-        assert_eq!(guarded(|| Ok(READING.get())), Ok(true));
-        assert!(!READING.get());
-    }
 
     #[test]
     fn the_readers_wrapping_is_not_told() {

@@ -8,17 +8,26 @@ fn request(headers: &[&str], required: &[bool]) -> Request {
     Request {
         headers: headers.iter().map(|h| (*h).to_owned()).collect(),
         required: required.to_vec(),
+        numeric: vec![true; headers.len()],
         point: Some((0, 1)),
     }
 }
 
+fn kind(format: Format) -> Kind {
+    Kind { format, packing: None }
+}
+
 /// Decodes `bytes`; the result is the rows as `number:value|value` and the unreadable as `number!why`.
 fn run(format: Format, bytes: &[u8]) -> Result<Vec<String>, Error> {
+    read(kind(format), bytes).map(|(rows, _)| rows)
+}
+
+fn read(kind: Kind, bytes: &[u8]) -> Result<(Vec<String>, ReadAs), Error> {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(bytes).unwrap();
     file.rewind().unwrap();
     let mut out = Vec::new();
-    decode(format, file, &request(&["lng", "lat"], &[true, false]), &Arc::default(), &mut |rows| {
+    let read = decode(kind, file, &request(&["lng", "lat"], &[true, false]), &Arc::default(), &mut |rows| {
         let text = |row: usize, column: usize| {
             let array = rows.batch.column(column);
             let shown = arrow::util::display::array_value_to_string(array, row).unwrap();
@@ -30,7 +39,7 @@ fn run(format: Format, bytes: &[u8]) -> Result<Vec<String>, Error> {
         out.extend(rows.unreadable.iter().map(|bad| format!("{}!{}", bad.number, bad.why)));
         Ok(())
     })?;
-    Ok(out)
+    Ok((out, read))
 }
 
 #[test]
@@ -57,7 +66,7 @@ fn an_unclosed_quote_does_not_swallow_the_file() {
 fn a_file_without_a_required_column_is_refused_by_name() {
     for (format, bytes) in [(Format::Csv, "lat,b\n1,2\n"), (Format::Ndjson, "{\"lat\":1}\n")] {
         let refused = run(format, bytes.as_bytes()).unwrap_err();
-        assert!(matches!(&refused, Error::ColumnMissing { header, .. } if header == "lng"), "{refused}");
+        assert!(matches!(&refused, Error::ColumnMissing { headers, .. } if headers == &["lng"]), "{refused}");
     }
     assert_eq!(run(Format::Csv, b""), Err(Error::Empty));
     assert!(matches!(
@@ -86,4 +95,88 @@ fn geojson_points_fill_the_coordinate_columns() {
     for broken in ["{}", "[]", "{\"features\":[{]}", "{\"features\":[]} x"] {
         assert!(run(Format::GeoJson, broken.as_bytes()).is_err(), "{broken}");
     }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(bytes).unwrap();
+    packed.finish().unwrap()
+}
+
+fn recognised(name: &str, bytes: &[u8]) -> Option<Kind> {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(bytes).unwrap();
+    file.rewind().unwrap();
+    let kind = Kind::recognise(name, &mut file).unwrap();
+    assert_eq!(file.stream_position().unwrap(), 0);
+    kind
+}
+
+#[test]
+fn packed_files_are_recognised_and_read() {
+    let csv = "lng,lat\n1,2\n3,4\n".as_bytes();
+    let json = b"{\"lng\":1,\"lat\":2}\n{\"lng\":3,\"lat\":4}\n".as_slice();
+    let geojson = br#"{"type":"FeatureCollection","features":[{"type":"Feature","geometry":null,"properties":{"lng":1,"lat":2}},
+        {"type":"Feature","geometry":null,"properties":{"lng":3,"lat":4}}]}"#.as_slice();
+    for (name, bytes) in
+        [("a.csv", csv), ("a.ndjson", json), ("a.json", geojson), ("a.parquet", &parquet_file())]
+    {
+        for (packing, ending, packed) in [
+            (Packing::Gzip, ".gz", gzip(bytes)),
+            (Packing::Zstd, ".zst", zstd::encode_all(bytes, 0).unwrap()),
+        ] {
+            let kind = recognised(&format!("{name}{ending}"), &packed).unwrap();
+            assert_eq!(kind.packing, Some(packing), "{name}");
+            let (rows, read_as) = read(kind, &packed).unwrap();
+            assert_eq!(rows, ["1:1|2", "2:3|4"], "{name}{ending}");
+            assert_eq!((read_as.format, read_as.packing), (kind.format, Some(packing)));
+            let cut = &packed[..packed.len() - 6];
+            assert!(matches!(read(kind, cut), Err(Error::Unreadable { .. })), "{name}{ending} cut");
+        }
+    }
+    assert_eq!(recognised("a.bin", csv), None);
+    assert_eq!(recognised("a.csv", csv), Some(kind(Format::Csv)));
+}
+
+fn parquet_file() -> Vec<u8> {
+    let column = |values: Vec<i64>| -> ArrayRef { Arc::new(arrow::array::Int64Array::from(values)) };
+    let columns = [("lng", column(vec![1, 3])), ("lat", column(vec![2, 4]))];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let mut writer = ::parquet::arrow::ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.into_inner().unwrap()
+}
+
+#[test]
+fn a_file_that_unpacks_to_a_flood_is_refused_by_its_ratio() {
+    let mut text = b"lng,lat\n".to_vec();
+    while text.len() < 40 << 20 {
+        text.extend_from_slice(b"1,2\n");
+    }
+    let packed = zstd::encode_all(text.as_slice(), 0).unwrap();
+    let kind = Kind { format: Format::Csv, packing: Some(Packing::Zstd) };
+    assert_eq!(read(kind, &packed).unwrap_err(), Error::PackedTooTight { most: MAX_RATIO });
+    let kind = Kind { format: Format::Parquet, packing: Some(Packing::Zstd) };
+    assert_eq!(read(kind, &packed).unwrap_err(), Error::PackedTooTight { most: MAX_RATIO });
+    assert_eq!(
+        unpack::check(MAX_UNPACKED + 1, MAX_UNPACKED),
+        Err(Error::UnpackedTooLarge { most: MAX_UNPACKED })
+    );
+}
+
+#[test]
+fn csv_of_offices_is_read_as_it_is_written() {
+    let (chinese, _, _) = encoding_rs::GB18030.encode("地点;lng;lat\n南通;1,5;2\n如皋;2,25;\n");
+    let (rows, read_as) = read(kind(Format::Csv), &chinese).unwrap();
+    assert_eq!(rows, ["1:1.5|2", "2:2.25|∅"]);
+    assert_eq!(
+        (read_as.encoding.as_deref(), read_as.delimiter, read_as.decimal_comma, read_as.byte_order_mark),
+        (Some("gb18030"), Some(';'), true, false)
+    );
+    let wide: Vec<u8> = "\u{feff}lng\tlat\r\n1\t2\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let (rows, read_as) = read(kind(Format::Csv), &wide).unwrap();
+    assert_eq!((rows, read_as.encoding.as_deref()), (vec!["1:1|2".to_owned()], Some("UTF-16LE")));
+    let mut broken = chinese.into_owned();
+    broken.extend_from_slice(b"\xff\xff;3;4\n");
+    assert_eq!(run(Format::Csv, &broken).unwrap()[2], "3!not gb18030");
 }

@@ -15,6 +15,7 @@ pub(super) struct KnownKeys {
     keys: Arc<KeySet>,
     version: Option<u64>,
     files: std::collections::HashSet<String>,
+    withdrawn: usize,
 }
 
 impl KnownKeys {
@@ -27,6 +28,10 @@ impl KnownKeys {
         let state = table.state();
         if self.version == Some(state.version) {
             return Ok(Arc::clone(&self.keys));
+        }
+        if self.withdrawn != state.withdrawn.len() {
+            // A key that left may come again; which ones left only the remaining files can tell.
+            *self = Self { withdrawn: state.withdrawn.len(), ..Self::default() };
         }
         for file in &state.files {
             if self.files.insert(file.path.clone()) {

@@ -16,14 +16,16 @@ use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, mpsc};
+use uuid::Uuid;
 
 use super::known_keys::KnownKeys;
 use super::place_rows::Placer;
+use super::running::Running;
 use super::sift::{Counts, Sieve, Sifted};
 use super::veil::{Veil, VeilKey};
 use super::{Receipt, Refusal, quarantine};
 use crate::contract::{Contract, KeySet, Place, Uniqueness};
-use crate::decode::{self, Format, Progress, Request, Rows};
+use crate::decode::{self, Kind, Progress, ReadAs, Request, Rows};
 use crate::lake::{Commit, Cursor, FileWriter, Lake, Landing, Table, TableName, Written};
 use crate::model::{Clock, FeedName, LngLat};
 use crate::place::Areas;
@@ -40,7 +42,7 @@ pub struct Feed {
     pub table: Arc<Table>,
     /// Its rejected rows.
     pub quarantine: Arc<Table>,
-    keys: Mutex<KnownKeys>,
+    pub(super) keys: Mutex<KnownKeys>,
 }
 
 /// A file on its way in.
@@ -54,15 +56,46 @@ pub struct Upload {
     pub progress: Arc<Progress>,
 }
 
+/// What its sender says of a submission.
+#[derive(Debug, Clone, Default)]
+pub struct Terms {
+    /// The id that it shall have; none: a new one.
+    pub id: Option<Uuid>,
+    /// The submission whose rejected rows it brings mended.
+    pub mends: Option<String>,
+}
+
 /// Lands submissions of all feeds.
 #[derive(Debug)]
 pub struct Lander {
     feeds: BTreeMap<FeedName, Arc<Feed>>,
     areas: Arc<Areas>,
     inside: Arc<Vec<LngLat>>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     largest: u64,
     veil_key: Option<VeilKey>,
+    /// Submissions that are under way.
+    pub running: Running,
+}
+
+/// A file that may land, or the receipt of the time that it did.
+pub(super) enum Opened {
+    Known(Receipt),
+    New(Stamp, Source),
+}
+
+/// A file that is ready to be read.
+pub(super) struct Source {
+    kind: Kind,
+    file: File,
+    request: Request,
+    progress: Arc<Progress>,
+}
+
+impl Source {
+    pub(super) fn read(self, sink: &mut decode::Sink<'_>) -> Result<Option<ReadAs>, decode::Error> {
+        decode::decode(self.kind, self.file, &self.request, &self.progress, sink).map(Some)
+    }
 }
 
 impl Lander {
@@ -86,7 +119,7 @@ impl Lander {
             feeds.insert(name.clone(), Arc::new(feed));
         }
         let inside = Arc::new(inner_points(&areas).map_err(|error| Refusal::Internal(error.to_string()))?);
-        Ok(Self { feeds, areas, inside, clock, largest, veil_key: None })
+        Ok(Self { feeds, areas, inside, clock, largest, veil_key: None, running: Running::default() })
     }
 
     /// The same with the key for hashed columns; without one their feeds take nothing.
@@ -119,31 +152,53 @@ impl Lander {
     /// # Errors
     /// A [`Refusal`]; nothing has landed then.
     pub async fn land_file(&self, feed: &str, upload: Upload) -> Result<Receipt, Refusal> {
-        let started = Instant::now();
+        self.land_with(feed, upload, Terms::default()).await
+    }
+
+    /// Lands a file as its sender says.
+    ///
+    /// # Errors
+    /// A [`Refusal`]; nothing has landed then.
+    pub async fn land_with(&self, feed: &str, upload: Upload, terms: Terms) -> Result<Receipt, Refusal> {
         let feed = Arc::clone(self.feed(feed)?);
+        match self.open_file(&feed, upload, terms).await? {
+            Opened::Known(receipt) => Ok(receipt),
+            Opened::New(stamp, source) => {
+                self.land(&feed, stamp, move |sink: &mut decode::Sink<'_>| source.read(sink)).await
+            }
+        }
+    }
+
+    /// Looks at a file from outside: its size, its format, whether its content is known.
+    pub(super) async fn open_file(
+        &self,
+        feed: &Feed,
+        upload: Upload,
+        terms: Terms,
+    ) -> Result<Opened, Refusal> {
+        let started = Instant::now();
         let io = |source| Refusal::Io { file: upload.name.clone(), source };
         let mut file = File::open(&upload.path).map_err(io)?;
         let bytes = file.metadata().map_err(io)?.len();
         if bytes > self.largest {
             return Err(Refusal::TooLarge { bytes, most: self.largest });
         }
-        let mut head = [0; 4096];
-        let read = file.read(&mut head).map_err(io)?;
-        file.rewind().map_err(io)?;
-        let format = Format::detect(&upload.name, head.get(..read).unwrap_or_default())
+        let kind = Kind::recognise(&upload.name, &mut file)
+            .map_err(io)?
             .ok_or_else(|| Refusal::FormatUnknown { file: upload.name.clone() })?;
         let (mut file, sha256) = fingerprint(file).await.map_err(io)?;
         feed.table.catch_up().await?;
         if let Some(earlier) = feed.table.state().landings.get(&sha256) {
-            return duplicate(earlier, &upload.name, started);
+            return duplicate(earlier, &upload.name, started).map(Opened::Known);
         }
+        let submission = feed.admits(&terms)?;
         file.rewind().map_err(io)?;
-        let request = request(&feed.contract);
-        let progress = upload.progress;
-        let source =
-            move |sink: &mut decode::Sink<'_>| decode::decode(format, file, &request, &progress, sink);
-        let stamp = Stamp { file: upload.name, sha256, cursor: None, bytes, started };
-        self.land(&feed, stamp, source).await
+        let stamp =
+            Stamp { submission, mends: terms.mends, file: upload.name, sha256, cursor: None, bytes, started };
+        Ok(Opened::New(
+            stamp,
+            Source { kind, file, request: request(&feed.contract), progress: upload.progress },
+        ))
     }
 
     /// Lands a batch of a live source, whose columns are named as the contract's headers.
@@ -168,12 +223,19 @@ impl Lander {
         let feed = Arc::clone(self.feed(feed)?);
         let request = request(&feed.contract);
         let bytes = batch.get_array_memory_size() as u64;
-        let (file, started) = (source.to_owned(), Instant::now());
-        let stamp = Stamp { file, sha256: String::new(), cursor, bytes, started };
+        let stamp = Stamp {
+            submission: Uuid::now_v7().to_string(),
+            mends: None,
+            file: source.to_owned(),
+            sha256: String::new(),
+            cursor,
+            bytes,
+            started: Instant::now(),
+        };
         let give = move |sink: &mut decode::Sink<'_>| {
             let numbers = (1..=i64::try_from(batch.num_rows()).unwrap_or(i64::MAX)).collect();
             let batch = request.arrange(&batch)?;
-            sink(Rows { batch, numbers, unreadable: Vec::new() })
+            sink(Rows { batch, numbers, unreadable: Vec::new() }).map(|()| None)
         };
         self.land(&feed, stamp, give).await
     }
@@ -182,16 +244,39 @@ impl Lander {
         &self,
         feed: &Feed,
         stamp: Stamp,
-        source: impl FnOnce(&mut decode::Sink<'_>) -> Result<(), decode::Error> + Send + 'static,
+        source: impl FnOnce(&mut decode::Sink<'_>) -> Result<Option<ReadAs>, decode::Error> + Send + 'static,
     ) -> Result<Receipt, Refusal> {
         // One landing a keyed feed at a time: two at once could both bring the same key.
         let mut keys = if feed.contract.key.is_empty() { None } else { Some(feed.keys.lock().await) };
         let landed = match &mut keys {
-            Some(keys) => keys.up_to_date(&feed.contract, &feed.table).await?,
+            Some(keys) => feed.taken_keys(keys).await?,
             None => Arc::new(KeySet::default()),
         };
-        let submission = uuid::Uuid::now_v7().to_string();
-        let sieve = Sieve {
+        let sieve = self.sieve(feed, &stamp, landed)?;
+        let submission = stamp.submission.clone();
+        let landed_at = sieve.now.0;
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let sifting = tokio::task::spawn_blocking(move || sift(sieve, source, &sender));
+        let written = write(feed, &submission, receiver).await;
+        let (counts, read_as) = match sifting.await {
+            Ok(Ok(sifted)) => sifted,
+            Ok(Err(refusal)) => {
+                discard(feed, written).await;
+                return Err(refusal);
+            }
+            Err(error) => {
+                discard(feed, written).await;
+                return Err(Refusal::Internal(error.to_string()));
+            }
+        };
+        let receipt = stamp.receipt(feed, &counts, read_as);
+        let (good, bad) = written?;
+        commit(feed, &stamp, receipt, landed_at, good, bad).await
+    }
+
+    /// What sifts the rows of a submission, where `landed` are the keys that are taken.
+    pub(super) fn sieve(&self, feed: &Feed, stamp: &Stamp, landed: Arc<KeySet>) -> Result<Sieve, Refusal> {
+        Ok(Sieve {
             contract: Arc::clone(&feed.contract),
             placer: Placer::new(
                 feed.contract.place.clone(),
@@ -202,28 +287,29 @@ impl Lander {
             unique: Uniqueness::new(&feed.contract),
             landed,
             now: self.clock.now(),
-            submission: submission.clone(),
+            submission: stamp.submission.clone(),
             file: stamp.file.clone(),
             counts: Counts::default(),
-        };
-        let landed_at = sieve.now.0;
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        let sifting = tokio::task::spawn_blocking(move || sift(sieve, source, &sender));
-        let written = write(feed, &submission, receiver).await;
-        let counts = match sifting.await {
-            Ok(Ok(counts)) => counts,
-            Ok(Err(refusal)) => {
-                discard(feed, written).await;
-                return Err(refusal);
-            }
-            Err(error) => {
-                discard(feed, written).await;
-                return Err(Refusal::Internal(error.to_string()));
-            }
-        };
-        let receipt = stamp.receipt(feed, &submission, &counts);
-        let (good, bad) = written?;
-        commit(feed, &stamp, receipt, landed_at, good, bad).await
+        })
+    }
+}
+
+impl Sieve {
+    /// Whether the contract bears what was rejected so far.
+    pub(super) fn bearable(&self) -> Result<(), Refusal> {
+        let (read, tolerance) = (self.counts.read, self.contract.tolerance);
+        let rejected = read - self.counts.landed;
+        if tolerance.bears(rejected, read) {
+            return Ok(());
+        }
+        Err(Refusal::Intolerable { rejected, read, tolerance, reasons: self.counts.reasons.clone() })
+    }
+}
+
+impl Feed {
+    /// The keys that its table holds.
+    pub(super) async fn taken_keys(&self, keys: &mut KnownKeys) -> Result<Arc<KeySet>, Refusal> {
+        keys.up_to_date(&self.contract, &self.table).await
     }
 }
 
@@ -237,7 +323,9 @@ fn inner_points(areas: &Areas) -> Result<Vec<LngLat>, ArrowError> {
 }
 
 /// What is known of a submission before it is read.
-struct Stamp {
+pub(super) struct Stamp {
+    submission: String,
+    mends: Option<String>,
     file: String,
     sha256: String,
     cursor: Option<Cursor>,
@@ -246,9 +334,9 @@ struct Stamp {
 }
 
 impl Stamp {
-    fn receipt(&self, feed: &Feed, submission: &str, counts: &Counts) -> Receipt {
+    pub(super) fn receipt(&self, feed: &Feed, counts: &Counts, read_as: Option<ReadAs>) -> Receipt {
         Receipt {
-            submission: submission.to_owned(),
+            submission: self.submission.clone(),
             feed: feed.contract.feed.to_string(),
             file: self.file.clone(),
             rows_read: counts.read,
@@ -259,6 +347,8 @@ impl Stamp {
             bytes: self.bytes,
             seconds: self.started.elapsed().as_secs_f64(),
             contract_version: feed.contract.version.clone(),
+            mends: self.mends.clone(),
+            read_as,
         }
     }
 }
@@ -334,6 +424,7 @@ fn request(contract: &Contract) -> Request {
     Request {
         headers: contract.columns.iter().map(|column| column.header.clone()).collect(),
         required: contract.columns.iter().map(|column| column.required).collect(),
+        numeric: contract.columns.iter().map(|column| column.data_type.is_numeric()).collect(),
         point: match contract.place {
             Place::Point { x, y, .. } => Some((x, y)),
             _ => None,
@@ -343,20 +434,15 @@ fn request(contract: &Contract) -> Request {
 
 fn sift(
     mut sieve: Sieve,
-    source: impl FnOnce(&mut decode::Sink<'_>) -> Result<(), decode::Error>,
+    source: impl FnOnce(&mut decode::Sink<'_>) -> Result<Option<ReadAs>, decode::Error>,
     sender: &mpsc::Sender<Sifted>,
-) -> Result<Counts, Refusal> {
-    source(&mut |rows: Rows| {
+) -> Result<(Counts, Option<ReadAs>), Refusal> {
+    let read_as = source(&mut |rows: Rows| {
         let sifted = sieve.sift(&rows).map_err(|error| decode::Error::Stopped(error.to_string()))?;
         sender.blocking_send(sifted).map_err(|_| decode::Error::Stopped("the lake takes no more rows".into()))
     })?;
-    let (counts, tolerance) = (sieve.counts, sieve.contract.tolerance);
-    let rejected = counts.read - counts.landed;
-    if !tolerance.bears(rejected, counts.read) {
-        let (read, reasons) = (counts.read, counts.reasons);
-        return Err(Refusal::Intolerable { rejected, read, tolerance, reasons });
-    }
-    Ok(counts)
+    sieve.bearable()?;
+    Ok((sieve.counts, read_as))
 }
 
 type Files = (Option<Written>, Option<Written>);

@@ -1,19 +1,28 @@
 //! Landing: a file or a live batch in, a receipt out.
 //!
 //! `land.rs` moves bytes, `sift.rs` decides row by row, `place_rows.rs` says where rows lie, `quarantine.rs` keeps
-//! what was rejected, `veil.rs` keeps from both what the contract says. What becomes of landed rows is not known here.
+//! what was rejected, `rejects.rs` gives it back, `veil.rs` keeps from both what the contract says. `submissions.rs`
+//! reads what landed and withdraws it, `try_out.rs` checks without landing. What becomes of landed rows is not known here.
 
 mod known_keys;
 mod land;
 mod place_rows;
 mod quarantine;
 mod receipt;
+mod rejects;
+mod running;
 mod sift;
+mod submissions;
+mod try_out;
 mod veil;
 
 pub use crate::decode::text_columns;
 pub use crate::lake::Cursor;
-pub use land::{Feed, Lander, Upload};
+pub use land::{Feed, Lander, Terms, Upload};
 pub use quarantine::schema as quarantine_schema;
-pub use receipt::{Receipt, Refusal};
+pub use receipt::{Receipt, Refusal, Violation};
+pub use rejects::{RejectedRow, rejects_schema};
+pub use running::{Running, Ticket, UnderWay};
+pub use submissions::{Quality, Submission};
+pub use try_out::Trial;
 pub use veil::VeilKey;

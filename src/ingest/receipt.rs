@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::Tolerance;
-use crate::decode;
+use crate::decode::{self, ReadAs};
 use crate::lake;
 
 /// The answer to a submission. Names and numbers are fixed: scripts read them.
@@ -33,6 +33,23 @@ pub struct Receipt {
     pub seconds: f64,
     /// The contract's version that the rows were held against.
     pub contract_version: String,
+    /// The submission whose rejected rows this one brings mended.
+    #[serde(default)]
+    pub mends: Option<String>,
+    /// How the file was read: format, encoding, delimiter; none for live batches.
+    #[serde(default)]
+    pub read_as: Option<ReadAs>,
+}
+
+/// One of the things that are wrong with a file that was refused whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Violation {
+    /// The stable code.
+    pub code: String,
+    /// The header that it concerns; empty where it is not one.
+    pub column: String,
+    /// What is wrong.
+    pub detail: String,
 }
 
 /// Why a submission was refused whole: nothing of it landed.
@@ -46,8 +63,37 @@ pub enum Refusal {
         /// A suggestion, or the empty text.
         hint: String,
     },
+    /// No such submission in that feed.
+    #[error("`{feed}` has no submission `{submission}`")]
+    UnknownSubmission {
+        /// The feed.
+        feed: String,
+        /// What was asked for.
+        submission: String,
+    },
+    /// The id is another submission's.
+    #[error("`{submission}` is the id of another submission; choose a new one")]
+    SubmissionTaken {
+        /// The id.
+        submission: String,
+    },
+    /// The submission was withdrawn.
+    #[error("submission `{submission}` was withdrawn; send the whole file again instead")]
+    SubmissionWithdrawn {
+        /// The id.
+        submission: String,
+    },
+    /// Too many submissions at once.
+    #[error("{running} submissions are being taken already; try again in a moment")]
+    Busy {
+        /// How many.
+        running: usize,
+    },
     /// The format cannot be told.
-    #[error("`{file}` is neither Parquet, CSV (.csv), NDJSON (.ndjson) nor GeoJSON (.geojson)")]
+    #[error(
+        "`{file}` is neither Parquet, CSV (.csv), NDJSON (.ndjson) nor GeoJSON (.geojson), packed with gzip or zstd \
+         or not"
+    )]
     FormatUnknown {
         /// The file's name.
         file: String,
@@ -108,9 +154,16 @@ impl Refusal {
     pub fn code(&self) -> &'static str {
         match self {
             Self::UnknownFeed { .. } => "FEED_UNKNOWN",
+            Self::UnknownSubmission { .. } => "SUBMISSION_UNKNOWN",
+            Self::SubmissionTaken { .. } => "SUBMISSION_TAKEN",
+            Self::SubmissionWithdrawn { .. } => "SUBMISSION_WITHDRAWN",
+            Self::Busy { .. } => "TOO_BUSY",
             Self::FormatUnknown { .. } => "FORMAT_UNKNOWN",
             Self::File(decode::Error::ColumnMissing { .. }) => "COLUMN_MISSING",
             Self::File(decode::Error::Empty) => "EMPTY_FILE",
+            Self::File(decode::Error::UnpackedTooLarge { .. }) => "UNPACKED_TOO_LARGE",
+            Self::File(decode::Error::PackedTooTight { .. }) => "RATIO_TOO_HIGH",
+            Self::File(decode::Error::Scratch(_)) => "FILE_NOT_READ",
             Self::File(_) => "FILE_UNREADABLE",
             Self::TooLarge { .. } => "FILE_TOO_LARGE",
             Self::Intolerable { .. } => "TOO_MANY_REJECTED",
@@ -120,8 +173,32 @@ impl Refusal {
         }
     }
 
+    /// Each thing that is wrong, where there are several: columns that are missing.
+    pub fn violations(&self) -> Vec<Violation> {
+        match self {
+            Self::File(decode::Error::ColumnMissing { headers, .. }) => {
+                let violation = |header: &String| Violation {
+                    code: self.code().to_owned(),
+                    column: header.clone(),
+                    detail: format!("the file has no column `{header}`"),
+                };
+                headers.iter().map(violation).collect()
+            }
+            Self::Intolerable { reasons, .. } => {
+                let violation = |(code, rows): (&String, &u64)| Violation {
+                    code: code.clone(),
+                    column: String::new(),
+                    detail: format!("{code}: {rows} rows"),
+                };
+                reasons.iter().map(violation).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether the sender can mend it; the rest is the city's own trouble.
     pub fn is_senders(&self) -> bool {
-        !matches!(self, Self::Lake(_) | Self::Internal(_) | Self::Io { .. })
+        let ours = matches!(self, Self::Lake(_) | Self::Internal(_) | Self::Io { .. } | Self::Busy { .. });
+        !ours && !matches!(self, Self::File(decode::Error::Scratch(_)))
     }
 }

@@ -27,6 +27,8 @@ pub struct TableState {
     pub rows: u64,
     /// Landings by the fingerprint of their content.
     pub landings: HashMap<String, Landing>,
+    /// Landings whose rows were withdrawn, in the order in which they were.
+    pub withdrawn: Vec<Landing>,
     /// Where live sources stand, by their names: each moved with its last landing's commit.
     pub cursors: HashMap<String, Arc<Value>>,
     /// The newest event time of all rows.
@@ -107,6 +109,22 @@ pub struct Landing {
     pub submission: String,
     /// The receipt as it was given.
     pub receipt: Value,
+    /// When it was committed, microseconds.
+    pub landed_at: i64,
+    /// When its rows were withdrawn, microseconds.
+    pub withdrawn_at: Option<i64>,
+}
+
+impl FileEntry {
+    /// Whether all its rows are of one submission, that one.
+    pub(super) fn is_of(&self, submission: &str) -> bool {
+        self.path.strip_prefix(submission).is_some_and(|rest| rest.starts_with('-'))
+    }
+
+    /// Whether it may hold rows of a submission: files that were written for several are named by none.
+    pub(super) fn may_hold(&self, submission: &str) -> bool {
+        self.is_of(submission) || self.path.starts_with("merged-") || self.path.starts_with("kept-")
+    }
 }
 
 impl TableState {
@@ -122,8 +140,9 @@ impl TableState {
                 Action::Metadata(metadata) => metadata.id().clone_into(&mut next.id),
                 Action::Txn(transaction) => next.lsn = next.lsn.max(transaction.version),
                 Action::CommitInfo(info) => {
-                    if let Some(landing) = info.info.get(COMMIT_KEY) {
-                        next.remember(landing);
+                    if let Some(note) = info.info.get(COMMIT_KEY) {
+                        next.remember(note);
+                        next.forget(note);
                     }
                 }
                 _ => {}
@@ -185,7 +204,29 @@ impl TableState {
             return;
         }
         let receipt = landing.get("receipt").cloned().unwrap_or(Value::Null);
-        self.landings.entry(fingerprint).or_insert(Landing { submission, receipt });
+        let landed_at = landing.get("landed_at").and_then(Value::as_i64).unwrap_or(0);
+        self.landings.entry(fingerprint).or_insert(Landing {
+            submission,
+            receipt,
+            landed_at,
+            withdrawn_at: None,
+        });
+    }
+
+    /// Moves a landing to those that were withdrawn: the same content may land again.
+    fn forget(&mut self, note: &Value) {
+        let Some(submission) = note.get("withdrawn").and_then(Value::as_str) else { return };
+        let at = note.get("at").and_then(Value::as_i64).unwrap_or(0);
+        let found = self.landings.iter().find(|(_, landing)| landing.submission == submission);
+        let Some(fingerprint) = found.map(|(fingerprint, _)| fingerprint.clone()) else { return };
+        if let Some(landing) = self.landings.remove(&fingerprint) {
+            self.withdrawn.push(Landing { withdrawn_at: Some(at), ..landing });
+        }
+    }
+
+    /// The landing of that submission, withdrawn or not.
+    pub fn landing(&self, submission: &str) -> Option<&Landing> {
+        self.landings.values().chain(&self.withdrawn).find(|landing| landing.submission == submission)
     }
 
     /// Forgets the rows of the oldest hot files until at most `bytes` are held.

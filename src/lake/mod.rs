@@ -9,6 +9,7 @@ mod encoding;
 mod error;
 mod log;
 mod table;
+mod withdraw;
 mod writer;
 
 pub use compact::Compaction;

@@ -12,12 +12,16 @@ use super::error::Error;
 #[allow_missing = true]
 struct Dist;
 
-/// A file of `web/dist`; `/` is the wall.
+/// A file of `web/dist`; `/` is the wall, `/intake` the data officers' page.
 pub(super) async fn serve(headers: HeaderMap, request: Request) -> Response {
     let path = request.uri().path().trim_start_matches('/');
-    let path = if path.is_empty() { "index.html" } else { path };
+    let path = match path {
+        "" => "index.html",
+        "intake" => "intake.html",
+        other => other,
+    };
     let Some(file) = Dist::get(path) else {
-        if path == "index.html" {
+        if path == "index.html" || path == "intake.html" {
             let why = "this binary was built without its pages; run `make web` and build again";
             return Error::new(StatusCode::NOT_FOUND, "NO_PAGES", why).into_response();
         }

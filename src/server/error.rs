@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde_json::json;
 
-use crate::ingest::Refusal;
+use crate::ingest::{Refusal, Violation};
 use crate::journal;
 
 /// The code of a refusal, beside its answer for those who write it down.
@@ -18,11 +18,12 @@ pub(super) struct Error {
     status: StatusCode,
     code: String,
     detail: String,
+    violations: Vec<Violation>,
 }
 
 impl Error {
     pub(super) fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
-        Self { status, code: code.to_owned(), detail: detail.into() }
+        Self { status, code: code.to_owned(), detail: detail.into(), violations: Vec::new() }
     }
 
     pub(super) fn not_found(what: &str) -> Self {
@@ -42,14 +43,17 @@ impl Error {
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         let status = match &refusal {
-            Refusal::UnknownFeed { .. } => StatusCode::NOT_FOUND,
+            Refusal::UnknownFeed { .. } | Refusal::UnknownSubmission { .. } => StatusCode::NOT_FOUND,
+            Refusal::SubmissionTaken { .. } | Refusal::SubmissionWithdrawn { .. } => StatusCode::CONFLICT,
             Refusal::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Refusal::FormatUnknown { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Refusal::Lake(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::Lake(_) | Refusal::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::Internal(_) | Refusal::Io { .. } => return Self::internal(&refusal),
+            Refusal::File(_) if !refusal.is_senders() => return Self::internal(&refusal),
             Refusal::File(_) | Refusal::Intolerable { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         };
-        Self::new(status, refusal.code(), refusal.to_string())
+        let violations = refusal.violations();
+        Self { violations, ..Self::new(status, refusal.code(), refusal.to_string()) }
     }
 }
 
@@ -68,13 +72,16 @@ impl From<journal::Error> for Error {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let body = json!({
+        let mut body = json!({
             "type": "about:blank",
             "title": self.status.canonical_reason().unwrap_or("Error"),
             "status": self.status.as_u16(),
             "code": self.code,
             "detail": self.detail,
         });
+        if !self.violations.is_empty() {
+            body["violations"] = json!(self.violations);
+        }
         let kind = [(header::CONTENT_TYPE, "application/problem+json")];
         (self.status, kind, Extension(Code(self.code)), Json(body)).into_response()
     }

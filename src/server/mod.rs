@@ -2,6 +2,7 @@
 //! `gate.rs`; no rules here.
 
 mod asset;
+mod describe;
 mod error;
 mod gate;
 mod guard;

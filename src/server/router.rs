@@ -12,19 +12,25 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::error::Error;
 use super::gate::gate;
-use super::routes::{areas, feeds, health, layers, session, tasks};
+use super::routes::{areas, feeds, health, layers, rejects, session, submissions, tasks};
 use super::state::ServerState;
 use super::{asset, stream};
 
 /// Every path with its methods, as `docs/openapi.json` describes them.
-pub const ROUTES: [(&str, &str); 15] = [
+pub const ROUTES: [(&str, &str); 21] = [
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),
     ("GET", "/api/openapi.json"),
     ("GET", "/api/session"),
     ("GET", "/api/feeds"),
+    ("GET", "/api/feeds/{department}/{feed}"),
+    ("GET", "/api/feeds/{department}/{feed}/sample"),
     ("POST", "/api/feeds/{department}/{feed}/submissions"),
+    ("GET", "/api/feeds/{department}/{feed}/submissions"),
+    ("GET", "/api/feeds/{department}/{feed}/submissions/{submission}"),
+    ("DELETE", "/api/feeds/{department}/{feed}/submissions/{submission}"),
+    ("GET", "/api/feeds/{department}/{feed}/submissions/{submission}/rejects"),
     ("GET", "/api/layers"),
     ("GET", "/api/layers/{name}"),
     ("GET", "/api/areas"),
@@ -52,10 +58,17 @@ pub fn router(state: ServerState) -> Router {
         .route("/api/openapi.json", get(health::openapi))
         .route("/api/session", get(session::show))
         .route("/api/feeds", get(feeds::list))
+        .route("/api/feeds/{department}/{feed}", get(feeds::show))
+        .route("/api/feeds/{department}/{feed}/sample", get(feeds::sample))
         .route(
             "/api/feeds/{department}/{feed}/submissions",
-            post(feeds::submit).layer(DefaultBodyLimit::disable()),
+            post(submissions::submit).layer(DefaultBodyLimit::disable()).get(submissions::list),
         )
+        .route(
+            "/api/feeds/{department}/{feed}/submissions/{submission}",
+            get(submissions::show).delete(submissions::withdraw),
+        )
+        .route("/api/feeds/{department}/{feed}/submissions/{submission}/rejects", get(rejects::list))
         .route("/api/layers", get(layers::list))
         .route("/api/layers/{name}", get(layers::show))
         .route("/api/areas", get(areas::list))

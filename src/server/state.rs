@@ -35,6 +35,8 @@ pub struct ServerState {
     pub metrics: PrometheusHandle,
     /// Where bodies are kept while they arrive.
     pub spool: PathBuf,
+    /// Where the city keeps a good file of each feed, in a folder of its own.
+    pub samples: PathBuf,
     /// The largest body of a submission.
     pub upload_limit: u64,
     /// The websocket door's part.

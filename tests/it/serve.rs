@@ -25,9 +25,11 @@ async fn every_route_answers_and_is_described() {
     let mut screen = Screen::following(&server, &["orders"]).await;
     server.land("police.incidents", incident(1, 0, "theft", 5)).await;
     screen.shows("an order", |screen| !screen.told("orders").is_empty()).await;
+    let receipt = server.land(SPEED, readings(0, 0..1, 30.0)).await;
 
     for (method, path) in ROUTES {
         let path = path
+            .replace("{submission}", receipt["submission"].as_str().unwrap())
             .replace("{department}", "traffic")
             .replace("{feed}", "speed")
             .replace("{name}", "map")

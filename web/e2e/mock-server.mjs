@@ -6,6 +6,7 @@ import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { WebSocketServer } from 'ws';
 import { alertAt, areas, cells, city, columns, feedsAt, kpisAt, orderFor, schema, valuesAt } from './mock-city.mjs';
+import { mockIntake } from './mock-intake.mjs';
 import { layerFrame } from './mock-wire.mjs';
 
 const DIST = fileURLToPath(new URL('../dist/', import.meta.url));
@@ -34,6 +35,7 @@ export async function startMock({ port = 0, tickMs = 1000, notices = [], token =
     orders: { e: '1f00aa02', q: 300, rows: new Map(), events: [] },
   };
   const clients = new Set();
+  const intake = mockIntake();
   let made = 0;
   let refusing = false;
 
@@ -248,7 +250,14 @@ export async function startMock({ port = 0, tickMs = 1000, notices = [], token =
     if (order && request.method === 'POST') return act(request, response, decodeURIComponent(order[1]), order[2]);
     if (url.pathname === '/api/areas')
       return answer(response, 200, 'application/geo+json', JSON.stringify(areas[url.searchParams.get('level')]));
-    const path = normalize(url.pathname === '/' ? '/index.html' : url.pathname);
+    const said = await intake.answer(request, url);
+    if (said === 'cut') return request.socket.destroy();
+    if (said !== null) {
+      const [status, type, body] = said;
+      return answer(response, status, type, typeof body === 'string' ? body : JSON.stringify(body));
+    }
+    const pages = { '/': '/index.html', '/intake': '/intake.html' };
+    const path = normalize(pages[url.pathname] ?? url.pathname);
     try {
       answer(response, 200, TYPES[extname(path)] ?? 'application/octet-stream', await readFile(join(DIST, path)));
     } catch {
@@ -284,6 +293,7 @@ export async function startMock({ port = 0, tickMs = 1000, notices = [], token =
   return {
     url: `http://127.0.0.1:${server.address().port}`,
     layer,
+    intake: intake.state,
     cut: () => {
       refusing = true;
       for (const { socket } of clients) socket.terminate();

@@ -4,5 +4,7 @@ pub(super) mod areas;
 pub(super) mod feeds;
 pub(super) mod health;
 pub(super) mod layers;
+pub(super) mod rejects;
 pub(super) mod session;
+pub(super) mod submissions;
 pub(super) mod tasks;

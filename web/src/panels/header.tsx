@@ -1,8 +1,9 @@
 /** The bar on top: clock, the city's name, what must be known about this wall, and how the data stand. */
 import { formatAge, formatClock } from '../words/format';
-import { LANGUAGE_MODES, WORDS } from '../words/strings';
+import { WORDS } from '../words/strings';
+import { Badge, LanguageSwitch } from './marks';
 import { Say, say } from './say';
-import { fresh, language, serverNowMs, setLanguage, timeZone, wall } from './store';
+import { fresh, language, serverNowMs, timeZone, wall } from './store';
 
 export function Header() {
   const { city, sys } = wall.value;
@@ -25,36 +26,9 @@ export function Header() {
         </div>
         <FeedLamps />
         <LinkState />
-        <fieldset class="switch" aria-label={say(WORDS.language)}>
-          {LANGUAGE_MODES.map((mode) => (
-            <button
-              key={mode}
-              type="button"
-              aria-pressed={language.value === mode}
-              onClick={() => setLanguage(mode)}
-              data-language={mode}
-            >
-              {WORDS[mode].zh}
-            </button>
-          ))}
-        </fieldset>
+        <LanguageSwitch />
       </div>
     </header>
-  );
-}
-
-/** Always in both languages: who looks at this wall must be able to read it. */
-function Badge({
-  kind,
-  words,
-}: {
-  readonly kind: string;
-  readonly words: { readonly en: string; readonly zh: string };
-}) {
-  return (
-    <strong class={`mark ${kind}`}>
-      {words.en} {words.zh}
-    </strong>
   );
 }
 

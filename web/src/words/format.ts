@@ -42,6 +42,14 @@ export function formatCount(value: number): string {
   return value.toLocaleString('en-US');
 }
 
+/** `512 B`, `3.4 MB`. */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`;
+  const units = ['kB', 'MB', 'GB', 'TB'];
+  const power = Math.min(units.length, Math.floor(Math.log10(bytes) / 3));
+  return `${(bytes / 1000 ** power).toFixed(1)} ${units[power - 1]}`;
+}
+
 /** `0:42`, `12:07`, `3:05:00`; never negative. */
 export function formatTimer(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));
@@ -83,6 +91,11 @@ const DATE = { year: 'numeric', month: '2-digit', day: '2-digit' } as const;
 
 export function formatTime(ms: number, zone: string | null): string {
   return formatter('time', 'en-GB', zone, TIME).format(ms);
+}
+
+/** A day and the time of day. */
+export function formatStamp(ms: number, zone: string | null): string {
+  return `${formatter('date', 'sv-SE', zone, DATE).format(ms)} ${formatTime(ms, zone)}`;
 }
 
 export function formatClock(ms: number, zone: string | null): Clock {

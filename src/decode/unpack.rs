@@ -1,0 +1,192 @@
+//! What a file is and how it is packed, by its name and its first bytes; and unpacking within bounds.
+//!
+//! A packed file of a few bytes may hold more than any disk: what comes out is counted, and so is how much that is for
+//! what went in.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek as _};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use flate2::read::MultiGzDecoder;
+use serde::{Deserialize, Serialize};
+
+use super::{Error, Format, Progress};
+
+/// A packed file holds at most so many bytes.
+pub const MAX_UNPACKED: u64 = 20 << 30;
+/// And at most so many times its own size.
+pub const MAX_RATIO: u64 = 200;
+/// Few bytes may be any number of times more: short files of one value.
+const RATIO_FROM: u64 = 16 << 20;
+/// Bytes by which a format is told.
+const HEAD: u64 = 4096;
+const GZIP: &[u8] = &[0x1f, 0x8b];
+const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+
+/// How a file is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Packing {
+    /// RFC 1952.
+    Gzip,
+    /// RFC 8878.
+    Zstd,
+}
+
+/// What a file is, and how it is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    /// The format within.
+    pub format: Format,
+    /// None where it is not packed.
+    pub packing: Option<Packing>,
+}
+
+impl Kind {
+    /// What `file` is, where that can be told. It stands at its beginning before and after.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn recognise(name: &str, file: &mut File) -> io::Result<Option<Self>> {
+        let head = head(&mut *file)?;
+        file.rewind()?;
+        let packing = if head.starts_with(GZIP) {
+            Some(Packing::Gzip)
+        } else if head.starts_with(ZSTD) {
+            Some(Packing::Zstd)
+        } else {
+            None
+        };
+        let Some(packed) = packing else {
+            return Ok(Format::detect(name, &head).map(|format| Self { format, packing }));
+        };
+        // What is no packing after all is told when it is read.
+        let within = unpacking(packed, head.as_slice()).and_then(self::head).unwrap_or_default();
+        let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(name);
+        Ok(Format::detect(name, &within).map(|format| Self { format, packing }))
+    }
+}
+
+/// As much of the beginning as can be read.
+fn head(reader: impl Read) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    match reader.take(HEAD).read_to_end(&mut head) {
+        // The head of a packed file ends in the middle of it.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(head),
+        Err(error) => Err(error),
+        Ok(_) => Ok(head),
+    }
+}
+
+fn unpacking<'r>(packing: Packing, reader: impl Read + 'r) -> io::Result<Box<dyn Read + 'r>> {
+    Ok(match packing {
+        Packing::Gzip => Box::new(MultiGzDecoder::new(reader)),
+        Packing::Zstd => Box::new(zstd::Decoder::new(reader)?),
+    })
+}
+
+/// Why the unpacking was ended, for who sees only that a reader failed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Verdict(Arc<Mutex<Option<Error>>>);
+
+impl Verdict {
+    pub(super) fn take(&self) -> Option<Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn pass(&self, error: Error) -> io::Error {
+        let told = error.to_string();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        io::Error::new(io::ErrorKind::InvalidData, told)
+    }
+}
+
+/// The bytes within `file`; how many were read of it is told to `progress`.
+pub(super) fn open(
+    file: File,
+    packing: Option<Packing>,
+    progress: &Arc<Progress>,
+    verdict: &Verdict,
+) -> Result<Box<dyn Read>, Error> {
+    let counted = Counted { inner: file, progress: Arc::clone(progress) };
+    let Some(packing) = packing else { return Ok(Box::new(counted)) };
+    let inner = unpacking(packing, BufReader::with_capacity(256 << 10, counted))
+        .map_err(|error| Error::Unreadable { format: packing.name(), why: error.to_string() })?;
+    let (progress, verdict) = (Arc::clone(progress), verdict.clone());
+    Ok(Box::new(Bounded { inner, packing, progress, verdict, out: 0 }))
+}
+
+/// The bytes within `file` as a file that can be read in any order.
+pub(super) fn open_file(
+    file: File,
+    packing: Option<Packing>,
+    progress: &Arc<Progress>,
+    verdict: &Verdict,
+) -> Result<File, Error> {
+    if packing.is_none() {
+        return Ok(file);
+    }
+    let mut packed = open(file, packing, progress, verdict)?;
+    let mut unpacked = tempfile::tempfile().map_err(|error| Error::Scratch(error.to_string()))?;
+    let copied = io::copy(&mut packed, &mut unpacked).and_then(|_| unpacked.rewind());
+    copied.map_err(|error| verdict.take().unwrap_or_else(|| Error::Scratch(error.to_string())))?;
+    Ok(unpacked)
+}
+
+impl Packing {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
+}
+
+/// Counts what is read of a file.
+struct Counted {
+    inner: File,
+    progress: Arc<Progress>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.progress.bytes.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+/// Ends the unpacking where too much comes out.
+struct Bounded<'r> {
+    inner: Box<dyn Read + 'r>,
+    packing: Packing,
+    progress: Arc<Progress>,
+    verdict: Verdict,
+    out: u64,
+}
+
+impl Read for Bounded<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let format = self.packing.name();
+        let read = self
+            .inner
+            .read(buffer)
+            .map_err(|error| self.verdict.pass(Error::Unreadable { format, why: error.to_string() }))?;
+        self.out += read as u64;
+        let packed = self.progress.bytes.load(Ordering::Relaxed);
+        check(self.out, packed).map_err(|error| self.verdict.pass(error))?;
+        Ok(read)
+    }
+}
+
+/// Whether `out` bytes of `packed` ones are within bounds.
+pub(super) fn check(out: u64, packed: u64) -> Result<(), Error> {
+    if out > MAX_UNPACKED {
+        return Err(Error::UnpackedTooLarge { most: MAX_UNPACKED });
+    }
+    if out > RATIO_FROM && out / MAX_RATIO > packed {
+        return Err(Error::PackedTooTight { most: MAX_RATIO });
+    }
+    Ok(())
+}

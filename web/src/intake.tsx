@@ -1,0 +1,8 @@
+/** The door of the intake page. */
+import './theme/tokens.css';
+import './theme/intake.css';
+import { render } from 'preact';
+import { Intake } from './pages/intake';
+
+const root = document.getElementById('intake');
+if (root !== null) render(<Intake />, root);
