@@ -17,10 +17,13 @@ use object_store::ObjectStore;
 use tokio::sync::Mutex;
 
 use super::query_set::WAITS;
-use super::refresh::{self, Checkpoints, Reason, Size};
+use super::refresh::{self, Checkpoints, Reason};
 use super::result_table::ResultTable;
+use super::shape::shape;
 use super::upkeep::{self, Kept, Snapshot};
-use super::{Audit, Catalog, Kind, Query, QueryFile, QuerySet, RefreshRule, audit, locate};
+use super::{
+    Audit, Catalog, Explained, Query, QueryFile, QuerySet, RefreshRule, StateExplained, audit, locate,
+};
 use crate::model::{Micros, Problem};
 
 /// A query whose only input is time is refreshed at least so often.
@@ -89,44 +92,6 @@ enum Way {
     Kept { head: LogicalPlan, cuts: Vec<String>, full: LogicalPlan },
     /// By the whole plan over everything that its windows reach.
     Recomputed { plan: LogicalPlan, reasons: Vec<Reason> },
-}
-
-/// How a query is kept up to date.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Explained {
-    /// `I`, `W`, `H` or `F`, as [`Explained::class_text`] puts it.
-    pub class: char,
-    /// The states that it reads.
-    pub states: Vec<StateExplained>,
-    /// Why it is recomputed, where it is.
-    pub reasons: Vec<Reason>,
-}
-
-/// One state of a query.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StateExplained {
-    /// The feeds that it adds up.
-    pub feeds: Vec<String>,
-    /// The tables beside them, whose change starts it anew.
-    pub beside: Vec<String>,
-    /// Its groups, as the plan names them.
-    pub groups: Vec<String>,
-    /// The step of its window in microseconds, where it has one.
-    pub step_us: Option<i64>,
-    /// How large it is; zero while it is empty.
-    pub size: Size,
-}
-
-impl Explained {
-    /// The class in a sentence.
-    pub fn class_text(&self) -> &'static str {
-        match self.class {
-            'I' => "kept up to date at the cost of what is new",
-            'W' => "kept up to date at the cost of what is new; time moves its window bucket by bucket",
-            'H' => "reads other results only; computed whenever one of them changes",
-            _ => "recomputed on a timer",
-        }
-    }
 }
 
 /// What came of ordering and planning; problems in an order in which a cause comes before what it brings about.
@@ -474,53 +439,4 @@ fn not_live(query: &Query, reason: &Reason) -> Problem {
     let message = format!("this cannot be `refresh: live`: {} ({})", reason.message, reason.code);
     let help = Some(format!("{}; or say `refresh: 30s`", reason.advice));
     Problem { file: query.file.clone(), line, column, code: "CL033", message, help }
-}
-
-/// Whether a result has the columns that its kind needs.
-fn shape(query: &Query, schema: &SchemaRef) -> Vec<Problem> {
-    use arrow::datatypes::DataType;
-    let wrong =
-        |message: String| Problem { line: 1, column: 1, ..Problem::of_file(&query.file, "CL032", message) };
-    let need = |names: &[&str]| -> Vec<Problem> {
-        let absent = names.iter().filter(|name| schema.column_with_name(name).is_none());
-        let kind = match query.kind() {
-            Kind::Layer => "a layer",
-            Kind::Alert => "an alert",
-            Kind::Kpi => "a kpi",
-            Kind::Table => "a table",
-        };
-        absent.map(|name| wrong(format!("{kind} needs a column `{name}`"))).collect()
-    };
-    let mut problems = match query.kind() {
-        Kind::Layer => {
-            let key = query.key().unwrap_or("cell");
-            match schema.field_with_name(key).map(|field| field.data_type().clone()) {
-                Ok(DataType::Int64) => Vec::new(),
-                Ok(other) => vec![wrong(format!("the key column `{key}` is {other}; cells are Int64"))],
-                Err(_) => need(&[key]),
-            }
-        }
-        Kind::Alert => need(&[
-            query.key().unwrap_or("key"),
-            "category",
-            "severity",
-            "title_en",
-            "title_zh",
-            "cell",
-            "area",
-        ]),
-        Kind::Kpi => need(&["value"]),
-        Kind::Table => Vec::new(),
-    };
-    for (column, _) in query.columns().iter().filter(|(column, _)| schema.column_with_name(column).is_none())
-    {
-        let help =
-            crate::contract::closest(column, schema.fields().iter().map(|field| field.name().as_str()));
-        let help = help.map(|word| format!("did you mean `{word}`?"));
-        problems.push(Problem {
-            help,
-            ..wrong(format!("the header shows a column `{column}` that the query does not have"))
-        });
-    }
-    problems
 }

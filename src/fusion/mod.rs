@@ -5,6 +5,7 @@
 
 mod audit;
 mod engine;
+mod explained;
 mod feed_table;
 mod fixture;
 mod header;
@@ -14,6 +15,7 @@ mod query_set;
 mod refresh;
 mod result_table;
 mod session;
+mod shape;
 #[cfg(test)]
 mod tests;
 pub mod udf;
@@ -22,7 +24,8 @@ mod upkeep;
 mod upkeep_tests;
 
 pub use audit::Audit;
-pub use engine::{Change, Engine, Explained, StateExplained, Tick};
+pub use engine::{Change, Engine, Tick};
+pub use explained::{Explained, StateExplained};
 pub use fixture::{Case, CaseOutcome, run_case};
 pub use header::{ColumnShow, Kind, RefreshRule, Text};
 pub use query::Query;

@@ -7,11 +7,10 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::SessionState;
 
-use super::Catalog;
-use super::engine::StateExplained;
 use super::feed_table::FeedTable;
 use super::refresh::{Checkpoints, Cut, Leaf, Leaves, Seen, State};
 use super::result_table::ResultTable;
+use super::{Catalog, StateExplained};
 use crate::lake::{FileEntry, TableState};
 use crate::model::Micros;
 
