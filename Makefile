@@ -19,8 +19,8 @@ help:            ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: web        ## build, start the demo city with its data, print the wall's address
-	$(CARGO) build --release --locked
-	$(TARGET)/release/cityloom demo $(DEMO_ARGS)
+	$(CARGO) build --profile demo --locked
+	$(TARGET)/demo/cityloom demo $(DEMO_ARGS)
 
 build: web       ## the optimised binary, pages inside
 	$(CARGO) build --release --locked

@@ -13,6 +13,9 @@ use arrow::row::{RowConverter, SortField};
 /// More chunks than this are put together.
 const MOST_CHUNKS: usize = 64;
 
+/// So many dead rows are not worth the trouble: a state has many small tables.
+const DEAD: usize = 64;
+
 /// A key's bytes.
 pub(super) type Key = Box<[u8]>;
 
@@ -139,7 +142,7 @@ impl Keyed {
 
     /// Puts chunks together where they are many or mostly dead.
     fn tidy(&mut self) -> Result<(), ArrowError> {
-        if self.chunks.len() <= MOST_CHUNKS && self.dead <= self.index.len() + 1_024 {
+        if self.chunks.len() <= MOST_CHUNKS && self.dead <= self.index.len() / 2 + DEAD {
             return Ok(());
         }
         let mut live: Vec<(&mut Place, Place)> = self
