@@ -25,12 +25,16 @@ impl ResultTable {
         Self { schema, rows: RwLock::default(), version: AtomicU64::new(0) }
     }
 
+    /// Takes a new result. One with the same rows is no other version: states that were joined with it stand.
     pub(super) fn replace(&self, rows: Vec<RecordBatch>) {
-        *self.rows.write().unwrap_or_else(PoisonError::into_inner) = rows;
-        self.version.fetch_add(1, Ordering::Release);
+        let mut held = self.rows.write().unwrap_or_else(PoisonError::into_inner);
+        if *held != rows || self.version() == 0 {
+            *held = rows;
+            self.version.fetch_add(1, Ordering::Release);
+        }
     }
 
-    /// One more with each result.
+    /// One more with each other result.
     pub(super) fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
     }
