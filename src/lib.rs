@@ -6,7 +6,7 @@
 //! * **words** [`model`]: the city's nouns, no I/O.
 //! * **rules** [`access`], [`contract`], [`decode`], [`place`], [`layer`], [`alert`], [`dispatch`]: pure functions over
 //!   words and Arrow arrays; time is an argument.
-//! * **hands** [`lake`], [`ingest`], [`connect`], [`fusion`], [`journal`], [`hub`]: everything that touches the world.
+//! * **hands** [`lake`], [`sandbox`], [`ingest`], [`connect`], [`fusion`], [`journal`], [`hub`]: everything that touches the world.
 //! * **doors** [`server`]: HTTP and websocket; wire forms and no rules.
 //! * **wiring** [`config`], [`demo`], [`app`], [`cli`]: the city folder, the demo city, who is plugged into whom.
 
@@ -23,6 +23,8 @@ pub mod place;
 
 #[cfg(feature = "io")]
 pub mod lake;
+#[cfg(feature = "io")]
+pub mod sandbox;
 
 #[cfg(feature = "io")]
 pub mod hub;

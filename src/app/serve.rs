@@ -27,8 +27,10 @@ use super::{Workshop, WorkshopOptions, listen, reload, tend};
 use crate::config::Settings;
 use crate::fusion::{Engine, QueryFile, Tick};
 use crate::hub::{Hub, HubConfig};
+use crate::ingest::Lander;
 use crate::journal::{Audit, Audited, Channel, Desk, DeskConfig, JournalConfig};
 use crate::model::Problem;
+use crate::sandbox::Confinement;
 use crate::server::stream::{CityInfo, StreamState};
 use crate::server::{self, Guard, ServerState, TlsListener};
 
@@ -86,6 +88,8 @@ pub async fn serve(
     let ready = Arc::new(AtomicBool::new(false));
     let state = server_state(&workshop, &desk, &hub, &guard, &ready, options.metrics, &shutdown);
     let (scheme, address) = door.address()?;
+    let lander = Arc::clone(&workshop.lander);
+    tokio::task::spawn_blocking(move || tell_confinement(&lander)).await??;
     started(scheme, address);
 
     let mut flows = JoinSet::new();
@@ -178,6 +182,15 @@ impl Door {
             }
         }
     }
+}
+
+/// Starts a decoder, so that who runs the city reads what holds those that are to come, and what the kernel lacks.
+fn tell_confinement(lander: &Lander) -> Result<()> {
+    let Some(Confinement { limits, landlock, seccomp }) = lander.decoder().confinement()? else {
+        return Ok(());
+    };
+    tracing::info!(limits, landlock, seccomp, "files are decoded in processes of their own; what holds them");
+    Ok(())
 }
 
 /// The handles that routes may reach.

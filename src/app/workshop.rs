@@ -14,6 +14,7 @@ use crate::ingest::Lander;
 use crate::lake::Lake;
 use crate::model::{Clock, Problem, SystemClock};
 use crate::place::Areas;
+use crate::sandbox::Decoder;
 
 /// Which city, and where its data is.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub struct WorkshopOptions {
     pub areas: Option<PathBuf>,
     /// Whether SQL may read local files.
     pub local_files: bool,
+    /// The program that decodes files in a process of its own; none: this process does, which is for tests.
+    pub decoder: Option<PathBuf>,
 }
 
 /// An opened city.
@@ -64,7 +67,8 @@ impl Workshop {
         let lake = Lake::open(&options.data)?;
         let mut lander =
             Lander::open(&lake, &contracts, Arc::clone(&areas), Arc::clone(&clock), settings.limits.upload)
-                .await?;
+                .await?
+                .with_decoder(decoder(&settings, options.decoder.clone()));
         if let Some(key) = veil_key(&options.data, &contracts)? {
             lander = lander.with_veil_key(key);
         }
@@ -108,6 +112,14 @@ impl Workshop {
         let (set, found) = QuerySet::order(queries, &self.catalog.names());
         problems.extend(found);
         if problems.is_empty() { Ok(set) } else { bail!("{}", lines(&problems)) }
+    }
+}
+
+fn decoder(settings: &Settings, program: Option<PathBuf>) -> Decoder {
+    let limits = settings.limits;
+    match program {
+        Some(program) => Decoder::child(program, limits.file, limits.decoding),
+        None => Decoder::in_process(limits.file),
     }
 }
 

@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::app::{Demo, WorkshopOptions};
+use crate::sandbox;
 
 /// The exit code of a command that ran and found something wrong with what it was given.
 const FOUND_WRONG: u8 = 1;
@@ -127,6 +128,9 @@ enum Command {
         #[command(subcommand)]
         command: audit::AuditCommand,
     },
+    /// Decode the file at standard input for the process that started this one.
+    #[command(hide = true)]
+    DecodeWorker,
     /// Print the completions for a shell.
     Completions {
         /// bash, zsh, fish, elvish, powershell.
@@ -162,6 +166,19 @@ enum RowsFormat {
     Arrow,
 }
 
+/// The program that runs, so that it can be started once more: on Linux even where an upgrade has replaced its file.
+fn this_program() -> PathBuf {
+    if cfg!(target_os = "linux") {
+        return "/proc/self/exe".into();
+    }
+    std::env::current_exe().unwrap_or_else(|_| "cityloom".into())
+}
+
+/// Decodes for another process. Where that one is gone there is nobody to tell.
+fn decode_worker() -> ExitCode {
+    sandbox::run_worker().map_or(ExitCode::from(FAILED), |()| ExitCode::SUCCESS)
+}
+
 fn scale(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(scale) if scale > 0.0 && scale <= 100.0 => Ok(scale),
@@ -172,7 +189,13 @@ fn scale(text: &str) -> Result<f64, String> {
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let options = WorkshopOptions { city: cli.city, data: cli.data, areas: cli.areas, local_files: false };
+    let options = WorkshopOptions {
+        city: cli.city,
+        data: cli.data,
+        areas: cli.areas,
+        local_files: false,
+        decoder: Some(this_program()),
+    };
     let done = match cli.command {
         Command::Serve(listen) => run::serve(options, listen.listen, None),
         Command::Demo { listen, scale, history } => {
@@ -187,6 +210,7 @@ pub fn main() -> ExitCode {
         Command::Lineage { queries } => lineage::lineage(options, queries),
         Command::Token { command } => token::token(&options, command),
         Command::Audit { command } => Ok(audit::audit(&options.data, command)),
+        Command::DecodeWorker => Ok(decode_worker()),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "cityloom", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

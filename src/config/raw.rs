@@ -74,6 +74,18 @@ pub(super) struct Limits {
     pub upload_mib: Option<u64>,
     pub query_memory_mib: Option<u64>,
     pub query_threads: Option<usize>,
+    pub unpacked_mib: Option<u64>,
+    pub unpacked_ratio: Option<u64>,
+    pub rows: Option<u64>,
+    pub columns: Option<u64>,
+    pub value_kib: Option<u64>,
+    pub nesting: Option<u64>,
+    pub decoded_mib: Option<u64>,
+    pub row_groups: Option<u64>,
+    pub row_group_mib: Option<u64>,
+    pub decode_memory_mib: Option<u64>,
+    pub decode_s: Option<u64>,
+    pub decoders: Option<usize>,
 }
 
 #[derive(Debug, Deserialize)]

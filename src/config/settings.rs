@@ -6,11 +6,13 @@ use std::time::Duration;
 use chrono_tz::Tz;
 
 use super::connectors::{self, Connector};
-use super::raw::Raw;
+use super::raw::{self, Raw};
 use crate::access::Audience;
 use crate::contract::unknown_key;
+use crate::decode;
 use crate::model::{FeedName, Problem};
 use crate::place::{AreaFields, Crs, LevelField};
+use crate::sandbox::Confines;
 
 /// The settings' file in a city folder.
 pub(super) const FILE: &str = "cityloom.toml";
@@ -105,6 +107,10 @@ pub struct Limits {
     pub query_memory: usize,
     /// Threads of queries.
     pub query_threads: usize,
+    /// What a file may be made of.
+    pub file: decode::Limits,
+    /// What its decoding may use.
+    pub decoding: Confines,
 }
 
 impl Settings {
@@ -141,8 +147,6 @@ impl Settings {
                 Some(Duty { feed, file: duty.file.map(|file| root.join(file)) })
             }
         };
-        let mib = |given: Option<u64>, default: u64| given.unwrap_or(default).saturating_mul(1 << 20);
-        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         Ok(Self {
             root: root.to_path_buf(),
             code: raw.city.code,
@@ -159,12 +163,7 @@ impl Settings {
                 zoom: raw.wall.zoom,
             },
             duty,
-            limits: Limits {
-                upload: mib(raw.limits.upload_mib, 5 * 1024),
-                query_memory: usize::try_from(mib(raw.limits.query_memory_mib, 2 * 1024))
-                    .unwrap_or(usize::MAX),
-                query_threads: raw.limits.query_threads.unwrap_or(cores),
-            },
+            limits: limits(&raw.limits),
             connectors: connectors::resolve(root, raw.connectors, wrong)?,
             access: raw.access.map(|access| Access {
                 keys: root.join(access.keys),
@@ -175,7 +174,34 @@ impl Settings {
     }
 }
 
-fn area_fields(raw: &super::raw::Areas) -> Result<AreaFields, crate::place::UnknownCrs> {
+fn limits(raw: &raw::Limits) -> Limits {
+    let mib = |given: Option<u64>, default: u64| given.map_or(default, |mib| mib.saturating_mul(1 << 20));
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let (file, decoding) = (decode::Limits::default(), Confines::default());
+    Limits {
+        upload: mib(raw.upload_mib, 5 << 30),
+        query_memory: usize::try_from(mib(raw.query_memory_mib, 2 << 30)).unwrap_or(usize::MAX),
+        query_threads: raw.query_threads.unwrap_or(cores),
+        file: decode::Limits {
+            unpacked: mib(raw.unpacked_mib, file.unpacked),
+            ratio: raw.unpacked_ratio.unwrap_or(file.ratio).max(1),
+            rows: raw.rows.unwrap_or(file.rows),
+            columns: raw.columns.unwrap_or(file.columns),
+            cell: raw.value_kib.map_or(file.cell, |kib| kib.saturating_mul(1 << 10)),
+            nesting: raw.nesting.unwrap_or(file.nesting),
+            decoded: mib(raw.decoded_mib, file.decoded),
+            row_groups: raw.row_groups.unwrap_or(file.row_groups),
+            row_group: mib(raw.row_group_mib, file.row_group),
+        },
+        decoding: Confines {
+            memory: mib(raw.decode_memory_mib, decoding.memory),
+            seconds: raw.decode_s.unwrap_or(decoding.seconds).clamp(1, 86_400),
+            children: raw.decoders.unwrap_or(decoding.children).clamp(1, 256),
+        },
+    }
+}
+
+fn area_fields(raw: &raw::Areas) -> Result<AreaFields, crate::place::UnknownCrs> {
     let mut fields = AreaFields::default();
     if let Some(code) = &raw.code_property {
         fields.code.clone_from(code);

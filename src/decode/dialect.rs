@@ -149,6 +149,7 @@ mod tests {
             required: vec![false; 3],
             numeric: vec![false, true, true],
             point: None,
+            limits: crate::decode::Limits::default(),
         }
     }
 

@@ -8,14 +8,14 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use serde_json::Value;
 
 use super::budget::{Budget, Metered};
-use super::ndjson::as_text;
+use super::ndjson::{as_text, bounded};
 use super::text_batch::TextBatch;
 use super::{Error, Request, Sink, cut};
 
 pub(super) fn decode(text: impl Read, request: &Request, sink: &mut Sink<'_>) -> Result<(), Error> {
     let budget = Budget::new();
     let metered = Metered::new(text, budget.clone());
-    let batch = TextBatch::new(&request.headers, sink);
+    let batch = TextBatch::new(request, sink);
     let seen = vec![false; request.headers.len()];
     let mut features = Features { request, batch, budget, number: 0, seen, failure: None };
     let mut json = serde_json::Deserializer::from_reader(BufReader::with_capacity(64 << 10, metered));
@@ -50,6 +50,9 @@ impl Features<'_, '_, '_> {
             Err(why) => return self.batch.unreadable(self.number, cut(feature.to_string().as_bytes()), why),
         };
         let properties = &feature["properties"];
+        if let Some(Err(why)) = properties.as_object().map(|object| bounded(object, self.request)) {
+            return self.batch.unreadable(self.number, cut(feature.to_string().as_bytes()), why);
+        }
         let mut values: Vec<Option<Cow<'_, str>>> =
             self.request.headers.iter().map(|header| properties.get(header).and_then(as_text)).collect();
         for (seen, header) in self.seen.iter_mut().zip(&self.request.headers) {

@@ -8,11 +8,13 @@ mod csv;
 mod dialect;
 mod geojson;
 mod guard;
+mod limits;
 mod ndjson;
 mod parquet;
 mod text_batch;
 mod unpack;
 
+pub use limits::{Bound, Limits};
 pub use ndjson::text_columns;
 
 use std::fs::File;
@@ -25,7 +27,7 @@ use arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Serialize};
 
 use unpack::Verdict;
-pub use unpack::{Kind, MAX_RATIO, MAX_UNPACKED, Packing};
+pub use unpack::{Kind, Packing};
 
 /// The longest row that is still read, in bytes.
 pub const MAX_ROW_BYTES: u64 = 1 << 20;
@@ -100,8 +102,8 @@ impl Format {
     }
 }
 
-/// What is wanted of a file.
-#[derive(Debug, Clone)]
+/// What is wanted of a file, and how much of it is taken.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Request {
     /// Headers in the file, in the order in which the columns are wanted.
     pub headers: Vec<String>,
@@ -111,6 +113,8 @@ pub struct Request {
     pub numeric: Vec<bool>,
     /// Indices of the headers that a GeoJSON point fills (longitude, latitude).
     pub point: Option<(usize, usize)>,
+    /// The bounds.
+    pub limits: Limits,
 }
 
 /// Some rows of a file.
@@ -125,7 +129,7 @@ pub struct Rows {
 }
 
 /// A line that is no row.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unreadable {
     /// Its number in the file, from 1.
     pub number: i64,
@@ -154,24 +158,29 @@ pub enum Error {
         /// The headers that are there.
         found: String,
     },
-    /// It holds more than anybody would send.
-    #[error("unpacked the file has more than {most} bytes; send it in parts")]
-    UnpackedTooLarge {
-        /// The bound.
+    /// There is more of something than the configuration allows.
+    #[error("{}", bound.told(*most))]
+    Beyond {
+        /// Of what.
+        bound: Bound,
+        /// The bound, in its unit.
         most: u64,
     },
-    /// It holds more for its size than data does.
-    #[error("unpacked the file is more than {most} times as large; send it unpacked")]
-    PackedTooTight {
-        /// The bound.
-        most: u64,
-    },
+    /// Its format cannot be told.
+    #[error(
+        "`{0}` is neither Parquet, CSV (.csv), NDJSON (.ndjson) nor GeoJSON (.geojson), packed with gzip or zstd \
+         or not"
+    )]
+    FormatUnknown(String),
     /// There is no room for what is unpacked.
     #[error("there was no room to unpack the file: {0}")]
     Scratch(String),
     /// There is nothing in it.
     #[error("the file is empty")]
     Empty,
+    /// Nothing could be decoded: a fault of the city's own.
+    #[error("the file could not be decoded now: {0}")]
+    Unable(String),
     /// The receiver wants no more: it has refused the file for a reason of its own.
     #[error("{0}")]
     Stopped(String),
@@ -189,13 +198,36 @@ pub struct Progress {
     pub total: AtomicU64,
 }
 
-/// Reads `file` and hands its rows to `sink`, in bounded memory. What comes back is how it was read.
+/// Reads a file of that name, whatever it is; see [`decode`].
+///
+/// # Errors
+/// As [`decode`], and where the format cannot be told.
+pub fn decode_named(
+    name: &str,
+    mut file: File,
+    scratch: Option<File>,
+    request: &Request,
+    progress: &Arc<Progress>,
+    sink: &mut Sink<'_>,
+) -> Result<ReadAs, Error> {
+    if file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+        return Err(Error::Empty);
+    }
+    let unreadable = |error: std::io::Error| Error::Scratch(error.to_string());
+    let kind = Kind::recognise(name, &mut file).map_err(unreadable)?;
+    let kind = kind.ok_or_else(|| Error::FormatUnknown(name.to_owned()))?;
+    decode(kind, file, scratch, request, progress, sink)
+}
+
+/// Reads `file` and hands its rows to `sink`, in bounded memory. What comes back is how it was read. A packed file that
+/// must be read in any order is unpacked into `scratch`, or into a temporary file where there is none.
 ///
 /// # Errors
 /// [`Error`] where the file as a whole is refused; rows handed over before are then void.
 pub fn decode(
     kind: Kind,
     file: File,
+    scratch: Option<File>,
     request: &Request,
     progress: &Arc<Progress>,
     sink: &mut Sink<'_>,
@@ -205,13 +237,17 @@ pub fn decode(
     if bytes == 0 {
         return Err(Error::Empty);
     }
+    let limits = &request.limits;
     let verdict = Verdict::default();
     let plain = ReadAs::plain(kind);
-    let text = |file| unpack::open(file, kind.packing, progress, &verdict);
+    let mut tally = Tally::default();
+    let sink = &mut |rows: Rows| tally.count(&rows, limits).and_then(|()| sink(rows));
+    let text = |file| unpack::open(file, kind.packing, limits, progress, &verdict);
+    let seekable = |file| unpack::open_file(file, scratch, kind.packing, limits, progress, &verdict);
     let read = match kind.format {
-        Format::Parquet => unpack::open_file(file, kind.packing, progress, &verdict)
-            .and_then(|file| parquet::decode(file, request, progress, sink))
-            .map(|()| plain),
+        Format::Parquet => {
+            seekable(file).and_then(|file| parquet::decode(file, request, progress, sink)).map(|()| plain)
+        }
         Format::Csv => text(file).and_then(|text| csv::decode(text, request, sink)).map(|dialect| ReadAs {
             encoding: Some(dialect.encoding.name().to_owned()),
             byte_order_mark: dialect.byte_order_mark,
@@ -224,6 +260,27 @@ pub fn decode(
     };
     // Readers know only that their input failed; why it was ended is known here.
     read.map_err(|error| verdict.take().unwrap_or(error))
+}
+
+/// What has come out of a file.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    rows: u64,
+    bytes: u64,
+}
+
+impl Tally {
+    /// Counts more rows.
+    ///
+    /// # Errors
+    /// [`Error::Beyond`] where they are too many or too large.
+    pub(crate) fn count(&mut self, rows: &Rows, limits: &Limits) -> Result<(), Error> {
+        self.rows += (rows.batch.num_rows() + rows.unreadable.len()) as u64;
+        let size = |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or(0) as u64;
+        self.bytes += rows.batch.columns().iter().map(size).sum::<u64>();
+        limits.holds(Bound::Rows, self.rows)?;
+        limits.holds(Bound::Decoded, self.bytes)
+    }
 }
 
 impl Request {

@@ -12,11 +12,11 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use serde_json::{Map, Value};
 
 use super::text_batch::TextBatch;
-use super::{Error, MAX_ROW_BYTES, Request, Sink, cut};
+use super::{Bound, Error, MAX_ROW_BYTES, Request, Sink, cut};
 
 pub(super) fn decode(text: impl Read, request: &Request, sink: &mut Sink<'_>) -> Result<(), Error> {
     let mut reader = BufReader::with_capacity(256 << 10, text);
-    let mut batch = TextBatch::new(&request.headers, sink);
+    let mut batch = TextBatch::new(request, sink);
     let mut line = Vec::new();
     let mut number = 0;
     let mut seen = vec![false; request.headers.len()];
@@ -64,6 +64,9 @@ fn row(
 ) -> Result<(), Error> {
     match serde_json::from_slice::<Map<String, Value>>(text) {
         Ok(object) => {
+            if let Err(why) = bounded(&object, request) {
+                return batch.unreadable(number, cut(text), why);
+            }
             let values: Vec<Option<Cow<'_, str>>> =
                 request.headers.iter().map(|header| object.get(header).and_then(as_text)).collect();
             for (seen, header) in seen.iter_mut().zip(&request.headers) {
@@ -72,6 +75,23 @@ fn row(
             batch.row(number, values.iter().map(Option::as_deref))
         }
         Err(error) => batch.unreadable(number, cut(text), format!("no JSON object: {error}")),
+    }
+}
+
+/// Whether an object has no more names and levels than are taken.
+pub(super) fn bounded(object: &Map<String, Value>, request: &Request) -> Result<(), String> {
+    let limits = &request.limits;
+    limits.holds(Bound::Columns, object.len() as u64).map_err(|_| "the row has too many names".to_owned())?;
+    let levels = object.values().map(levels).max().unwrap_or(0) + 1;
+    limits.holds(Bound::Nesting, levels).map_err(|error| error.to_string())
+}
+
+/// How deep a value is; the parser itself reads no more than 128 levels.
+fn levels(value: &Value) -> u64 {
+    match value {
+        Value::Array(list) => 1 + list.iter().map(levels).max().unwrap_or(0),
+        Value::Object(object) => 1 + object.values().map(levels).max().unwrap_or(0),
+        _ => 0,
     }
 }
 

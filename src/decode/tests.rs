@@ -10,6 +10,7 @@ fn request(headers: &[&str], required: &[bool]) -> Request {
         required: required.to_vec(),
         numeric: vec![true; headers.len()],
         point: Some((0, 1)),
+        limits: Limits::default(),
     }
 }
 
@@ -27,18 +28,19 @@ fn read(kind: Kind, bytes: &[u8]) -> Result<(Vec<String>, ReadAs), Error> {
     file.write_all(bytes).unwrap();
     file.rewind().unwrap();
     let mut out = Vec::new();
-    let read = decode(kind, file, &request(&["lng", "lat"], &[true, false]), &Arc::default(), &mut |rows| {
-        let text = |row: usize, column: usize| {
-            let array = rows.batch.column(column);
-            let shown = arrow::util::display::array_value_to_string(array, row).unwrap();
-            if array.is_null(row) { "∅".to_owned() } else { shown }
-        };
-        for (row, number) in rows.numbers.iter().enumerate() {
-            out.push(format!("{number}:{}|{}", text(row, 0), text(row, 1)));
-        }
-        out.extend(rows.unreadable.iter().map(|bad| format!("{}!{}", bad.number, bad.why)));
-        Ok(())
-    })?;
+    let read =
+        decode(kind, file, None, &request(&["lng", "lat"], &[true, false]), &Arc::default(), &mut |rows| {
+            let text = |row: usize, column: usize| {
+                let array = rows.batch.column(column);
+                let shown = arrow::util::display::array_value_to_string(array, row).unwrap();
+                if array.is_null(row) { "∅".to_owned() } else { shown }
+            };
+            for (row, number) in rows.numbers.iter().enumerate() {
+                out.push(format!("{number}:{}|{}", text(row, 0), text(row, 1)));
+            }
+            out.extend(rows.unreadable.iter().map(|bad| format!("{}!{}", bad.number, bad.why)));
+            Ok(())
+        })?;
     Ok((out, read))
 }
 
@@ -155,13 +157,12 @@ fn a_file_that_unpacks_to_a_flood_is_refused_by_its_ratio() {
     }
     let packed = zstd::encode_all(text.as_slice(), 0).unwrap();
     let kind = Kind { format: Format::Csv, packing: Some(Packing::Zstd) };
-    assert_eq!(read(kind, &packed).unwrap_err(), Error::PackedTooTight { most: MAX_RATIO });
+    assert_eq!(read(kind, &packed).unwrap_err(), Error::Beyond { bound: Bound::Ratio, most: 200 });
     let kind = Kind { format: Format::Parquet, packing: Some(Packing::Zstd) };
-    assert_eq!(read(kind, &packed).unwrap_err(), Error::PackedTooTight { most: MAX_RATIO });
-    assert_eq!(
-        unpack::check(MAX_UNPACKED + 1, MAX_UNPACKED),
-        Err(Error::UnpackedTooLarge { most: MAX_UNPACKED })
-    );
+    assert_eq!(read(kind, &packed).unwrap_err(), Error::Beyond { bound: Bound::Ratio, most: 200 });
+    let limits = Limits::default();
+    let refused = Err(Error::Beyond { bound: Bound::Unpacked, most: limits.unpacked });
+    assert_eq!(unpack::check(limits.unpacked + 1, limits.unpacked, &limits), refused);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, StringBuilder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
-use super::{BATCH_BYTES, BATCH_ROWS, Error, Rows, Sink, Unreadable};
+use super::{BATCH_BYTES, BATCH_ROWS, Error, Request, Rows, Sink, Unreadable, cut};
 
 /// Rows on their way into a batch.
 pub(super) struct TextBatch<'a, 'b> {
@@ -15,26 +15,38 @@ pub(super) struct TextBatch<'a, 'b> {
     numbers: Vec<i64>,
     unreadable: Vec<Unreadable>,
     bytes: usize,
+    longest: usize,
     sink: &'a mut Sink<'b>,
 }
 
 impl<'a, 'b> TextBatch<'a, 'b> {
-    pub(super) fn new(headers: &[String], sink: &'a mut Sink<'b>) -> Self {
+    pub(super) fn new(request: &Request, sink: &'a mut Sink<'b>) -> Self {
+        let headers = &request.headers;
+        let longest = usize::try_from(request.limits.cell).unwrap_or(usize::MAX);
         let fields: Vec<Field> =
             headers.iter().map(|header| Field::new(header, DataType::Utf8, true)).collect();
         let columns = headers.iter().map(|_| StringBuilder::new()).collect();
         let schema = Arc::new(Schema::new(fields));
-        Self { schema, columns, numbers: Vec::new(), unreadable: Vec::new(), bytes: 0, sink }
+        Self { schema, columns, numbers: Vec::new(), unreadable: Vec::new(), bytes: 0, longest, sink }
     }
 
     /// Appends a row: a value or null for each header.
     pub(super) fn row<'v>(
         &mut self,
         number: i64,
-        values: impl Iterator<Item = Option<&'v str>>,
+        values: impl Iterator<Item = Option<&'v str>> + Clone,
     ) -> Result<(), Error> {
+        let too_long = values.clone().position(|value| value.is_some_and(|text| text.len() > self.longest));
+        if let Some(index) = too_long {
+            let header =
+                self.schema.fields().get(index).map_or_else(String::new, |field| field.name().clone());
+            let text = values.flatten().map(|value| cut(value.as_bytes())).collect::<Vec<_>>().join(" ");
+            let why = format!("the value of `{header}` is longer than {} bytes", self.longest);
+            return self.unreadable(number, cut(text.as_bytes()), why);
+        }
         for (column, value) in self.columns.iter_mut().zip(values) {
-            self.bytes += value.map_or(0, str::len);
+            // An empty value is an offset, too.
+            self.bytes += value.map_or(0, str::len) + size_of::<i32>();
             column.append_option(value);
         }
         self.numbers.push(number);

@@ -11,12 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Format, Progress};
+use super::{Bound, Error, Format, Limits, Progress};
 
-/// A packed file holds at most so many bytes.
-pub const MAX_UNPACKED: u64 = 20 << 30;
-/// And at most so many times its own size.
-pub const MAX_RATIO: u64 = 200;
 /// Few bytes may be any number of times more: short files of one value.
 const RATIO_FROM: u64 = 16 << 20;
 /// Bytes by which a format is told.
@@ -106,6 +102,7 @@ impl Verdict {
 pub(super) fn open(
     file: File,
     packing: Option<Packing>,
+    limits: &Limits,
     progress: &Arc<Progress>,
     verdict: &Verdict,
 ) -> Result<Box<dyn Read>, Error> {
@@ -114,28 +111,33 @@ pub(super) fn open(
     let inner = unpacking(packing, BufReader::with_capacity(256 << 10, counted))
         .map_err(|error| Error::Unreadable { format: packing.name(), why: error.to_string() })?;
     let (progress, verdict) = (Arc::clone(progress), verdict.clone());
-    Ok(Box::new(Bounded { inner, packing, progress, verdict, out: 0 }))
+    Ok(Box::new(Bounded { inner, packing, limits: *limits, progress, verdict, out: 0 }))
 }
 
 /// The bytes within `file` as a file that can be read in any order.
 pub(super) fn open_file(
     file: File,
+    scratch: Option<File>,
     packing: Option<Packing>,
+    limits: &Limits,
     progress: &Arc<Progress>,
     verdict: &Verdict,
 ) -> Result<File, Error> {
     if packing.is_none() {
         return Ok(file);
     }
-    let mut packed = open(file, packing, progress, verdict)?;
-    let mut unpacked = tempfile::tempfile().map_err(|error| Error::Scratch(error.to_string()))?;
+    let mut packed = open(file, packing, limits, progress, verdict)?;
+    let mut unpacked = match scratch {
+        Some(scratch) => scratch,
+        None => tempfile::tempfile().map_err(|error| Error::Scratch(error.to_string()))?,
+    };
     let copied = io::copy(&mut packed, &mut unpacked).and_then(|_| unpacked.rewind());
     copied.map_err(|error| verdict.take().unwrap_or_else(|| Error::Scratch(error.to_string())))?;
     Ok(unpacked)
 }
 
 impl Packing {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Gzip => "gzip",
             Self::Zstd => "zstd",
@@ -161,6 +163,7 @@ impl Read for Counted {
 struct Bounded<'r> {
     inner: Box<dyn Read + 'r>,
     packing: Packing,
+    limits: Limits,
     progress: Arc<Progress>,
     verdict: Verdict,
     out: u64,
@@ -175,18 +178,16 @@ impl Read for Bounded<'_> {
             .map_err(|error| self.verdict.pass(Error::Unreadable { format, why: error.to_string() }))?;
         self.out += read as u64;
         let packed = self.progress.bytes.load(Ordering::Relaxed);
-        check(self.out, packed).map_err(|error| self.verdict.pass(error))?;
+        check(self.out, packed, &self.limits).map_err(|error| self.verdict.pass(error))?;
         Ok(read)
     }
 }
 
 /// Whether `out` bytes of `packed` ones are within bounds.
-pub(super) fn check(out: u64, packed: u64) -> Result<(), Error> {
-    if out > MAX_UNPACKED {
-        return Err(Error::UnpackedTooLarge { most: MAX_UNPACKED });
-    }
-    if out > RATIO_FROM && out / MAX_RATIO > packed {
-        return Err(Error::PackedTooTight { most: MAX_RATIO });
+pub(super) fn check(out: u64, packed: u64, limits: &Limits) -> Result<(), Error> {
+    limits.holds(Bound::Unpacked, out)?;
+    if out > RATIO_FROM && out / limits.ratio.max(1) > packed {
+        return Err(Error::Beyond { bound: Bound::Ratio, most: limits.ratio });
     }
     Ok(())
 }

@@ -25,10 +25,11 @@ use super::sift::{Counts, Sieve, Sifted};
 use super::veil::{Veil, VeilKey};
 use super::{Receipt, Refusal, quarantine};
 use crate::contract::{Contract, KeySet, Place, Uniqueness};
-use crate::decode::{self, Kind, Progress, ReadAs, Request, Rows};
+use crate::decode::{self, Progress, ReadAs, Request, Rows};
 use crate::lake::{Commit, Cursor, FileWriter, Lake, Landing, Table, TableName, Written};
 use crate::model::{Clock, FeedName, LngLat};
 use crate::place::Areas;
+use crate::sandbox::Decoder;
 
 /// Batches between the sifting thread and the writer.
 const QUEUE: usize = 4;
@@ -73,6 +74,7 @@ pub struct Lander {
     inside: Arc<Vec<LngLat>>,
     pub(super) clock: Arc<dyn Clock>,
     largest: u64,
+    decoder: Decoder,
     veil_key: Option<VeilKey>,
     /// Submissions that are under way.
     pub running: Running,
@@ -86,7 +88,8 @@ pub(super) enum Opened {
 
 /// A file that is ready to be read.
 pub(super) struct Source {
-    kind: Kind,
+    decoder: Decoder,
+    name: String,
     file: File,
     request: Request,
     progress: Arc<Progress>,
@@ -94,7 +97,7 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn read(self, sink: &mut decode::Sink<'_>) -> Result<Option<ReadAs>, decode::Error> {
-        decode::decode(self.kind, self.file, &self.request, &self.progress, sink).map(Some)
+        self.decoder.decode(&self.name, self.file, &self.request, &self.progress, sink).map(Some)
     }
 }
 
@@ -119,13 +122,34 @@ impl Lander {
             feeds.insert(name.clone(), Arc::new(feed));
         }
         let inside = Arc::new(inner_points(&areas).map_err(|error| Refusal::Internal(error.to_string()))?);
-        Ok(Self { feeds, areas, inside, clock, largest, veil_key: None, running: Running::default() })
+        let decoder = Decoder::in_process(decode::Limits::default());
+        Ok(Self {
+            feeds,
+            areas,
+            inside,
+            clock,
+            largest,
+            decoder,
+            veil_key: None,
+            running: Running::default(),
+        })
     }
 
     /// The same with the key for hashed columns; without one their feeds take nothing.
     #[must_use]
     pub fn with_veil_key(self, key: VeilKey) -> Self {
         Self { veil_key: Some(key), ..self }
+    }
+
+    /// The same with another decoder than this process.
+    #[must_use]
+    pub fn with_decoder(self, decoder: Decoder) -> Self {
+        Self { decoder, ..self }
+    }
+
+    /// Who decodes files.
+    pub fn decoder(&self) -> &Decoder {
+        &self.decoder
     }
 
     /// All feeds, by name.
@@ -178,14 +202,11 @@ impl Lander {
     ) -> Result<Opened, Refusal> {
         let started = Instant::now();
         let io = |source| Refusal::Io { file: upload.name.clone(), source };
-        let mut file = File::open(&upload.path).map_err(io)?;
+        let file = File::open(&upload.path).map_err(io)?;
         let bytes = file.metadata().map_err(io)?.len();
         if bytes > self.largest {
             return Err(Refusal::TooLarge { bytes, most: self.largest });
         }
-        let kind = Kind::recognise(&upload.name, &mut file)
-            .map_err(io)?
-            .ok_or_else(|| Refusal::FormatUnknown { file: upload.name.clone() })?;
         let (mut file, sha256) = fingerprint(file).await.map_err(io)?;
         feed.table.catch_up().await?;
         if let Some(earlier) = feed.table.state().landings.get(&sha256) {
@@ -193,11 +214,18 @@ impl Lander {
         }
         let submission = feed.admits(&terms)?;
         file.rewind().map_err(io)?;
+        let name = upload.name.clone();
         let stamp =
             Stamp { submission, mends: terms.mends, file: upload.name, sha256, cursor: None, bytes, started };
         Ok(Opened::New(
             stamp,
-            Source { kind, file, request: request(&feed.contract), progress: upload.progress },
+            Source {
+                decoder: self.decoder.clone(),
+                name,
+                file,
+                request: self.request(&feed.contract),
+                progress: upload.progress,
+            },
         ))
     }
 
@@ -221,7 +249,7 @@ impl Lander {
         cursor: Option<Cursor>,
     ) -> Result<Receipt, Refusal> {
         let feed = Arc::clone(self.feed(feed)?);
-        let request = request(&feed.contract);
+        let request = self.request(&feed.contract);
         let bytes = batch.get_array_memory_size() as u64;
         let stamp = Stamp {
             submission: Uuid::now_v7().to_string(),
@@ -272,6 +300,20 @@ impl Lander {
         let receipt = stamp.receipt(feed, &counts, read_as);
         let (good, bad) = written?;
         commit(feed, &stamp, receipt, landed_at, good, bad).await
+    }
+
+    /// What is wanted of a file of that contract.
+    fn request(&self, contract: &Contract) -> Request {
+        Request {
+            headers: contract.columns.iter().map(|column| column.header.clone()).collect(),
+            required: contract.columns.iter().map(|column| column.required).collect(),
+            numeric: contract.columns.iter().map(|column| column.data_type.is_numeric()).collect(),
+            point: match contract.place {
+                Place::Point { x, y, .. } => Some((x, y)),
+                _ => None,
+            },
+            limits: self.decoder.limits(),
+        }
     }
 
     /// What sifts the rows of a submission, where `landed` are the keys that are taken.
@@ -418,18 +460,6 @@ async fn fingerprint(mut file: File) -> std::io::Result<(File, String)> {
         Ok((file, decode::hex(&hasher.finalize())))
     });
     hashed.await.map_err(std::io::Error::other)?
-}
-
-fn request(contract: &Contract) -> Request {
-    Request {
-        headers: contract.columns.iter().map(|column| column.header.clone()).collect(),
-        required: contract.columns.iter().map(|column| column.required).collect(),
-        numeric: contract.columns.iter().map(|column| column.data_type.is_numeric()).collect(),
-        point: match contract.place {
-            Place::Point { x, y, .. } => Some((x, y)),
-            _ => None,
-        },
-    }
 }
 
 fn sift(

@@ -89,15 +89,6 @@ pub enum Refusal {
         /// How many.
         running: usize,
     },
-    /// The format cannot be told.
-    #[error(
-        "`{file}` is neither Parquet, CSV (.csv), NDJSON (.ndjson) nor GeoJSON (.geojson), packed with gzip or zstd \
-         or not"
-    )]
-    FormatUnknown {
-        /// The file's name.
-        file: String,
-    },
     /// The file is not what it should be.
     #[error("{0}")]
     File(#[from] decode::Error),
@@ -158,12 +149,12 @@ impl Refusal {
             Self::SubmissionTaken { .. } => "SUBMISSION_TAKEN",
             Self::SubmissionWithdrawn { .. } => "SUBMISSION_WITHDRAWN",
             Self::Busy { .. } => "TOO_BUSY",
-            Self::FormatUnknown { .. } => "FORMAT_UNKNOWN",
             Self::File(decode::Error::ColumnMissing { .. }) => "COLUMN_MISSING",
             Self::File(decode::Error::Empty) => "EMPTY_FILE",
-            Self::File(decode::Error::UnpackedTooLarge { .. }) => "UNPACKED_TOO_LARGE",
-            Self::File(decode::Error::PackedTooTight { .. }) => "RATIO_TOO_HIGH",
+            Self::File(decode::Error::Beyond { bound, .. }) => bound.code(),
+            Self::File(decode::Error::FormatUnknown(_)) => "FORMAT_UNKNOWN",
             Self::File(decode::Error::Scratch(_)) => "FILE_NOT_READ",
+            Self::File(decode::Error::Unable(_)) => "DECODER_UNAVAILABLE",
             Self::File(_) => "FILE_UNREADABLE",
             Self::TooLarge { .. } => "FILE_TOO_LARGE",
             Self::Intolerable { .. } => "TOO_MANY_REJECTED",
@@ -199,6 +190,6 @@ impl Refusal {
     /// Whether the sender can mend it; the rest is the city's own trouble.
     pub fn is_senders(&self) -> bool {
         let ours = matches!(self, Self::Lake(_) | Self::Internal(_) | Self::Io { .. } | Self::Busy { .. });
-        !ours && !matches!(self, Self::File(decode::Error::Scratch(_)))
+        !ours && !matches!(self, Self::File(decode::Error::Scratch(_) | decode::Error::Unable(_)))
     }
 }

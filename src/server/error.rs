@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde_json::json;
 
+use crate::decode;
 use crate::ingest::{Refusal, Violation};
 use crate::journal;
 
@@ -46,7 +47,8 @@ impl From<Refusal> for Error {
             Refusal::UnknownFeed { .. } | Refusal::UnknownSubmission { .. } => StatusCode::NOT_FOUND,
             Refusal::SubmissionTaken { .. } | Refusal::SubmissionWithdrawn { .. } => StatusCode::CONFLICT,
             Refusal::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Refusal::FormatUnknown { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Refusal::File(decode::Error::FormatUnknown(_)) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Refusal::File(decode::Error::Unable(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::Lake(_) | Refusal::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::Internal(_) | Refusal::Io { .. } => return Self::internal(&refusal),
             Refusal::File(_) if !refusal.is_senders() => return Self::internal(&refusal),

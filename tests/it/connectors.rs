@@ -202,6 +202,7 @@ async fn a_real_day_of_polls_becomes_its_incidents_and_their_changes() {
         data: city.data().into(),
         areas: None,
         local_files: false,
+        decoder: None,
     };
     let workshop = Workshop::open(&options).await.unwrap();
     let Connector { name, source: config, .. } = workshop.settings.connectors[0].clone();

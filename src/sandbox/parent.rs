@@ -1,0 +1,214 @@
+//! Starts children, takes their rows, and ends them: when they are done, when they use too much, when nobody wants more.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::frame::{self, Job, Said};
+use super::{Confinement, Confines};
+use crate::decode::{Bound, Error, Limits, Progress, ReadAs, Request, Sink, Tally};
+
+/// The subcommand that is the child.
+const SUBCOMMAND: &str = "decode-worker";
+/// The exit code of a panic.
+const PANICKED: i32 = 101;
+
+/// Children, so many at once.
+#[derive(Debug)]
+pub(super) struct Pool {
+    program: PathBuf,
+    confines: Confines,
+    running: Mutex<usize>,
+    ended: Condvar,
+}
+
+/// The right to have a child.
+struct Slot<'p>(&'p Pool);
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        *self.0.running.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.0.ended.notify_one();
+    }
+}
+
+/// A child that is gone when this is.
+struct Running {
+    child: Child,
+    socket: UnixStream,
+    /// How long it has been waited for.
+    waited: Duration,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended; then there is nothing to kill, and its end is still fetched.
+        let ended = self.child.kill().and_then(|()| self.child.wait());
+        if let Err(error) = ended {
+            tracing::warn!(%error, "a decoder could not be ended");
+        }
+    }
+}
+
+impl Pool {
+    pub(super) fn new(program: PathBuf, confines: Confines) -> Self {
+        Self { program, confines, running: Mutex::new(0), ended: Condvar::new() }
+    }
+
+    fn slot(&self) -> Slot<'_> {
+        let full = |running: &mut usize| *running >= self.confines.children.max(1);
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = self.ended.wait_while(running, full).unwrap_or_else(PoisonError::into_inner);
+        *running += 1;
+        Slot(self)
+    }
+
+    pub(super) fn decode(
+        &self,
+        name: &str,
+        file: File,
+        request: &Request,
+        progress: &Arc<Progress>,
+        sink: &mut Sink<'_>,
+    ) -> Result<ReadAs, Error> {
+        let total = file.metadata().map_or(0, |metadata| metadata.len());
+        progress.total.store(total, Ordering::Relaxed);
+        let _slot = self.slot();
+        let job = Job { name: name.to_owned(), request: request.clone(), confines: self.confines };
+        let mut running = self.start(file, &job).map_err(|error| self.unable(&error))?;
+        let mut tally = Tally::default();
+        loop {
+            match self.next(&mut running, request)? {
+                Said::Confined(_) => {}
+                Said::Rows { rows, read } => {
+                    tally.count(&rows, &request.limits)?;
+                    progress.bytes.store(read.min(total), Ordering::Relaxed);
+                    sink(rows)?;
+                }
+                Said::End(end) => return end.into(),
+            }
+        }
+    }
+
+    /// Asks a child for nothing, to learn what holds it.
+    pub(super) fn probe(&self) -> Result<Confinement, Error> {
+        let unable = |error: &io::Error| self.unable(error);
+        let request = Request {
+            headers: Vec::new(),
+            required: Vec::new(),
+            numeric: Vec::new(),
+            point: None,
+            limits: Limits::default(),
+        };
+        let job = Job { name: String::new(), request, confines: self.confines };
+        let nothing = File::open("/dev/null").map_err(|error| unable(&error))?;
+        let mut running = self.start(nothing, &job).map_err(|error| unable(&error))?;
+        match self.next(&mut running, &job.request)? {
+            Said::Confined(confinement) => Ok(confinement),
+            _ => Err(Error::Unable("the decoder does not say what holds it".into())),
+        }
+    }
+
+    fn unable(&self, error: &io::Error) -> Error {
+        Error::Unable(format!("{} could not be started as a decoder: {error}", self.program.display()))
+    }
+
+    fn start(&self, file: File, job: &Job) -> io::Result<Running> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let mut command = Command::new(&self.program);
+        // What the city knows from its environment is nobody's business in there.
+        command.env_clear();
+        if let Some(scratch) = std::env::var_os("TMPDIR") {
+            command.env("TMPDIR", scratch);
+        }
+        let child = command
+            .arg(SUBCOMMAND)
+            .stdin(Stdio::from(file))
+            .stdout(Stdio::from(OwnedFd::from(theirs)))
+            .stderr(Stdio::null())
+            .spawn()?;
+        // The command holds a copy of the child's end, without which the child's death would go unheard.
+        drop(command);
+        let mut running = Running { child, socket: ours, waited: Duration::ZERO };
+        running.socket.set_write_timeout(Some(self.confines.patience()))?;
+        match frame::write_job(&mut running.socket, job) {
+            // It is gone already; why is told when it is listened to.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(running),
+            Err(error) => Err(error),
+            Ok(()) => Ok(running),
+        }
+    }
+
+    /// The next thing that the child says, or what became of it.
+    fn next(&self, running: &mut Running, request: &Request) -> Result<Said, Error> {
+        let mut patient = Patient { running, most: self.confines.patience() };
+        let error = match frame::read_said(&mut patient, request) {
+            Ok(said) => return Ok(said),
+            Err(error) => error,
+        };
+        if error.kind() == io::ErrorKind::TimedOut {
+            return Err(self.too_slow());
+        }
+        if !matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) {
+            return Err(corrupt(&format!("its decoder said what no decoder says: {error}")));
+        }
+        let ended = running.child.wait().map_err(|error| Error::Unable(error.to_string()))?;
+        Err(self.told(ended))
+    }
+
+    fn too_slow(&self) -> Error {
+        Error::Beyond { bound: Bound::Time, most: self.confines.seconds }
+    }
+
+    /// What the end of a child that was not done says of the file.
+    fn told(&self, ended: ExitStatus) -> Error {
+        use rustix::process::Signal;
+        let signal = ended.signal();
+        let by = |signals: &[Signal]| signals.iter().any(|known| signal == Some(known.as_raw()));
+        if by(&[Signal::XCPU]) {
+            self.too_slow()
+        } else if by(&[Signal::ABORT, Signal::KILL]) {
+            // An allocation that failed aborts; a machine that runs out of memory kills.
+            Error::Beyond { bound: Bound::Memory, most: self.confines.memory }
+        } else if ended.code() == Some(PANICKED) || by(&[Signal::SEGV, Signal::BUS, Signal::FPE, Signal::ILL])
+        {
+            corrupt("it is corrupt: the reader could not make sense of it")
+        } else {
+            corrupt(&format!("its decoder ended with {ended}"))
+        }
+    }
+}
+
+fn corrupt(why: &str) -> Error {
+    Error::Unreadable { format: "what it is called", why: why.to_owned() }
+}
+
+/// A socket that is waited for only so long in all.
+struct Patient<'r> {
+    running: &'r mut Running,
+    most: Duration,
+}
+
+impl io::Read for Patient<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.most.saturating_sub(self.running.waited);
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.running.socket.set_read_timeout(Some(left))?;
+        let begun = Instant::now();
+        let read = self.running.socket.read(buffer);
+        self.running.waited += begun.elapsed();
+        read.map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
+            _ => error,
+        })
+    }
+}

@@ -1,0 +1,139 @@
+//! What passes between parent and child, and what the parent makes of a child that is not as it must be.
+
+use std::io::Cursor;
+
+use arrow::array::{ArrayRef, ListArray, StringArray};
+use arrow::datatypes::Int32Type;
+use arrow::record_batch::RecordBatch;
+
+use super::frame::{self, End, Said};
+use super::*;
+use crate::decode::{Bound, Error, Rows, Unreadable};
+
+fn request() -> Request {
+    Request {
+        headers: vec!["a".into()],
+        required: vec![true],
+        numeric: vec![false],
+        point: None,
+        limits: Limits { cell: 8, ..Limits::default() },
+    }
+}
+
+fn rows(name: &str, column: ArrayRef) -> Rows {
+    let numbers = (1..=i64::try_from(column.len()).unwrap()).collect();
+    let batch = RecordBatch::try_from_iter([(name, column)]).unwrap();
+    let unreadable = vec![Unreadable { number: 7, text: "x".into(), why: "y".into() }];
+    Rows { batch, numbers, unreadable }
+}
+
+fn text(values: &[&str]) -> ArrayRef {
+    Arc::new(StringArray::from(values.to_vec()))
+}
+
+fn sent(rows: Rows) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    frame::write_rows(&mut bytes, rows, 42).unwrap();
+    bytes
+}
+
+fn heard(bytes: &[u8]) -> Result<Said, String> {
+    frame::read_said(&mut Cursor::new(bytes), &request()).map_err(|error| error.to_string())
+}
+
+#[test]
+fn rows_come_as_they_went() {
+    let Said::Rows { rows: came, read } = heard(&sent(rows("a", text(&["1", "南通"])))).unwrap() else {
+        panic!("no rows")
+    };
+    let went = rows("a", text(&["1", "南通"]));
+    assert_eq!((came.batch.column(0), came.numbers, read), (went.batch.column(0), vec![1, 2], 42));
+    assert_eq!(came.unreadable, went.unreadable);
+}
+
+#[test]
+fn a_child_is_not_believed() {
+    assert!(heard(&sent(rows("b", text(&["1"])))).unwrap_err().contains("other columns"));
+    assert!(heard(&sent(rows("a", text(&["123456789"])))).unwrap_err().contains("longer than 8 bytes"));
+    let list = ListArray::from_iter_primitive::<Int32Type, _, _>([Some([Some(1)])]);
+    assert!(heard(&sent(rows("a", Arc::new(list)))).unwrap_err().contains("a column of List"));
+    assert!(heard(&[3, 0xff, 0xff, 0xff, 0xff]).unwrap_err().contains("too long"));
+    assert!(heard(&[9, 0, 0, 0, 0]).unwrap_err().contains("no known kind"));
+    assert!(heard(&[3, 4, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]).unwrap_err().contains("cut"));
+}
+
+#[test]
+fn a_frame_with_any_byte_changed_is_rows_or_an_error() {
+    let whole = sent(rows("a", text(&["1", "南通", "x"])));
+    for at in 0..whole.len() {
+        for change in [1, 0x40, 0xff] {
+            let mut bytes = whole.clone();
+            bytes[at] ^= change;
+            if let Ok(Said::Rows { rows, .. }) = heard(&bytes) {
+                assert_eq!(rows.batch.num_columns(), 1);
+                assert_eq!(rows.batch.num_rows(), rows.numbers.len());
+            }
+        }
+        assert!(heard(&whole[..at]).is_err());
+    }
+}
+
+#[test]
+fn endings_come_as_they_went() {
+    for error in [
+        Error::Unreadable { format: "CSV", why: "why".into() },
+        Error::ColumnMissing { headers: vec!["a".into()], found: "`b`".into() },
+        Error::Beyond { bound: Bound::Rows, most: 3 },
+        Error::FormatUnknown("a.bin".into()),
+        Error::Scratch("why".into()),
+        Error::Empty,
+    ] {
+        let mut bytes = Vec::new();
+        frame::write_end(&mut bytes, &End::from(Err(error.clone()))).unwrap();
+        let Said::End(end) = heard(&bytes).unwrap() else { panic!("no end") };
+        assert_eq!(Result::from(end), Err(error));
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod endings {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    /// What becomes of a file whose decoder is a script that ends as it says.
+    fn ended(script: &str, confines: Confines) -> Error {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("decoder");
+        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let decoder = Decoder::child(program, Limits::default(), confines);
+        let file = tempfile::tempfile().unwrap();
+        decoder.decode("a.csv", file, &request(), &Arc::default(), &mut |_| Ok(())).unwrap_err()
+    }
+
+    fn bound_of(error: &Error) -> Option<Bound> {
+        if let Error::Beyond { bound, .. } = error { Some(*bound) } else { None }
+    }
+
+    #[test]
+    fn each_ending_has_its_code() {
+        let confines = Confines::default();
+        assert!(ended("exit 101", confines).to_string().contains("it is corrupt"));
+        assert_eq!(bound_of(&ended("kill -ABRT $$", confines)), Some(Bound::Memory));
+        assert_eq!(bound_of(&ended("kill -KILL $$", confines)), Some(Bound::Memory));
+        assert_eq!(bound_of(&ended("kill -XCPU $$", confines)), Some(Bound::Time));
+        assert!(ended("kill -SEGV $$", confines).to_string().contains("it is corrupt"));
+        assert!(ended("exit 0", confines).to_string().contains("its decoder ended with"));
+        let garbage = ended("head -c 1000000 /dev/zero >&1", confines);
+        assert!(garbage.to_string().contains("what no decoder says"), "{garbage}");
+        let missing = Decoder::child("/no/such/program".into(), Limits::default(), confines);
+        assert!(matches!(missing.confinement(), Err(Error::Unable(_))));
+
+        // Who does not come to an end is ended.
+        let begun = std::time::Instant::now();
+        let error = ended("exec sleep 60", Confines { seconds: 1, ..Confines::default() });
+        assert_eq!(error, Error::Beyond { bound: Bound::Time, most: 1 });
+        assert!(begun.elapsed() < Duration::from_secs(20));
+    }
+}
