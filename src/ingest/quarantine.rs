@@ -29,6 +29,13 @@ pub fn schema() -> SchemaRef {
     ]))
 }
 
+/// So much is shown of a value, in bytes.
+const SHOWN: usize = 1_024;
+
+fn excerpt(value: &str) -> &str {
+    value.get(..value.floor_char_boundary(SHOWN)).unwrap_or_default()
+}
+
 /// Collects rejected rows of one batch.
 #[derive(Default)]
 pub(super) struct Rejected {
@@ -46,7 +53,8 @@ impl Rejected {
         let Some(first) = reasons.first() else { return };
         self.code.append_value(first.code.as_str());
         self.column.append_value(&first.column);
-        self.value.append_option(first.value.as_deref());
+        // The whole value stands in the row.
+        self.value.append_option(first.value.as_deref().map(excerpt));
         let all: Vec<String> =
             reasons.iter().map(|reason| format!("{}({})", reason.code, reason.column)).collect();
         self.codes.append_value(all.join(","));

@@ -16,6 +16,10 @@ use super::{Error, TableName};
 
 /// A file of fewer rows stays in memory beside the disk, as the hot tail.
 const HOT_ROWS: u64 = 65_536;
+/// And of fewer bytes: rejected rows may each be as long as a row can be.
+const HOT_BYTES: usize = 32 << 20;
+/// A row group that takes so much memory is written before it is full.
+const GROUP_BYTES: usize = 128 << 20;
 
 /// A Parquet file in the making.
 pub struct FileWriter {
@@ -26,6 +30,7 @@ pub struct FileWriter {
     inner: Option<AsyncArrowWriter<BufWriter>>,
     written: Written,
     hot: Option<Vec<RecordBatch>>,
+    hot_bytes: usize,
     schema: SchemaRef,
 }
 
@@ -63,7 +68,7 @@ impl FileWriter {
         schema: SchemaRef,
     ) -> Self {
         let written = Written { path: path.clone(), ..Written::default() };
-        Self { table, path, store, inner: None, written, hot: Some(Vec::new()), schema }
+        Self { table, path, store, inner: None, written, hot: Some(Vec::new()), hot_bytes: 0, schema }
     }
 
     fn open(&self, first: &RecordBatch) -> Result<AsyncArrowWriter<BufWriter>, Error> {
@@ -82,11 +87,15 @@ impl FileWriter {
             None => self.open(batch)?,
         };
         inner.write(batch).await.map_err(|source| self.failed(source))?;
+        if inner.in_progress_size() > GROUP_BYTES {
+            inner.flush().await.map_err(|source| self.failed(source))?;
+        }
         self.inner = Some(inner);
+        self.hot_bytes += batch.get_array_memory_size();
         self.written.rows += batch.num_rows() as u64;
         widen(&mut self.written.event_time, bounds::<TimestampMicrosecondType>(batch, "_event_time"));
         widen(&mut self.written.cell, bounds::<Int64Type>(batch, "_cell"));
-        if self.written.rows > HOT_ROWS {
+        if self.written.rows > HOT_ROWS || self.hot_bytes > HOT_BYTES {
             self.hot = None;
         } else if let Some(hot) = &mut self.hot {
             hot.push(batch.clone());

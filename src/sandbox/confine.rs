@@ -28,8 +28,7 @@ pub(super) fn confine(confines: &Confines, limits: &Limits) -> Confinement {
         setrlimit(resource, Rlimit { current: most, maximum: most }).is_ok()
     };
     let set = [
-        most(Resource::As, confines.memory),
-        most(Resource::Data, confines.memory),
+        most(Resource::As, confines.memory.saturating_add(own_size())),
         most(Resource::Cpu, confines.seconds),
         most(Resource::Fsize, limits.unpacked.saturating_add(1 << 20)),
         most(Resource::Nofile, FILES),
@@ -40,6 +39,14 @@ pub(super) fn confine(confines: &Confines, limits: &Limits) -> Confinement {
         landlock: system::landlock(),
         seccomp: system::seccomp(),
     }
+}
+
+/// The address space that the program takes before it does anything.
+fn own_size() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:"));
+    let kib = size.and_then(|size| size.split_whitespace().next()?.parse::<u64>().ok());
+    kib.unwrap_or(0).saturating_mul(1 << 10)
 }
 
 #[cfg(target_os = "linux")]

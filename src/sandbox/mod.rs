@@ -25,7 +25,7 @@ pub use worker::run as run_worker;
 /// What a child may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confines {
-    /// Bytes of address space.
+    /// Bytes of address space beyond the program's own.
     pub memory: u64,
     /// Seconds of processor time, and of waiting for its next rows in all.
     pub seconds: u64,

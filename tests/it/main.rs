@@ -18,6 +18,7 @@ mod crash;
 mod demo;
 mod h3;
 mod h3_vectors;
+mod hostile;
 mod intake;
 #[path = "loop.rs"]
 mod order_loop;
