@@ -71,7 +71,7 @@ enum Command {
     Land {
         /// `<department>.<feed>`.
         feed: String,
-        /// Parquet, CSV, NDJSON or GeoJSON.
+        /// Parquet, CSV, Excel, NDJSON or GeoJSON.
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
         /// How the receipt is printed.

@@ -150,6 +150,7 @@ mod tests {
             numeric: vec![false, true, true],
             point: None,
             limits: crate::decode::Limits::default(),
+            sheet: None,
         }
     }
 

@@ -13,6 +13,7 @@ mod ndjson;
 mod parquet;
 mod text_batch;
 mod unpack;
+mod xlsx;
 
 pub use limits::{Bound, Limits};
 pub use ndjson::text_columns;
@@ -50,6 +51,8 @@ pub enum Format {
     Ndjson,
     /// A GeoJSON feature collection of points.
     GeoJson,
+    /// An Excel workbook.
+    Xlsx,
 }
 
 /// How a file was read: what nobody said and was told from its bytes.
@@ -67,6 +70,9 @@ pub struct ReadAs {
     pub delimiter: Option<char>,
     /// Of CSV: numbers are written with a comma, as in `12,5`.
     pub decimal_comma: bool,
+    /// Of workbooks: the sheet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<String>,
 }
 
 impl ReadAs {
@@ -79,6 +85,7 @@ impl ReadAs {
             byte_order_mark: false,
             delimiter: None,
             decimal_comma: false,
+            sheet: None,
         }
     }
 }
@@ -94,6 +101,7 @@ impl Format {
             Some("csv" | "tsv" | "txt") => Some(Self::Csv),
             Some("ndjson" | "jsonl") => Some(Self::Ndjson),
             Some("geojson") => Some(Self::GeoJson),
+            Some("xlsx") => Some(Self::Xlsx),
             Some("parquet") => Some(Self::Parquet),
             Some("json") if head.windows(19).any(|w| w == b"\"FeatureCollection\"") => Some(Self::GeoJson),
             Some("json") => Some(Self::Ndjson),
@@ -115,6 +123,8 @@ pub struct Request {
     pub point: Option<(usize, usize)>,
     /// The bounds.
     pub limits: Limits,
+    /// The sheet that is read where a workbook has it; else its first.
+    pub sheet: Option<String>,
 }
 
 /// Some rows of a file.
@@ -168,8 +178,8 @@ pub enum Error {
     },
     /// Its format cannot be told.
     #[error(
-        "`{0}` is neither Parquet, CSV (.csv), NDJSON (.ndjson) nor GeoJSON (.geojson), packed with gzip or zstd \
-         or not"
+        "`{0}` is neither Parquet, CSV (.csv), NDJSON (.ndjson), GeoJSON (.geojson) nor Excel (.xlsx), packed with gzip \
+         or zstd or not"
     )]
     FormatUnknown(String),
     /// There is no room for what is unpacked.
@@ -248,6 +258,9 @@ pub fn decode(
         Format::Parquet => {
             seekable(file).and_then(|file| parquet::decode(file, request, progress, sink)).map(|()| plain)
         }
+        Format::Xlsx => seekable(file)
+            .and_then(|file| xlsx::decode(file, request, progress, sink))
+            .map(|sheet| ReadAs { sheet: Some(sheet), ..plain }),
         Format::Csv => text(file).and_then(|text| csv::decode(text, request, sink)).map(|dialect| ReadAs {
             encoding: Some(dialect.encoding.name().to_owned()),
             byte_order_mark: dialect.byte_order_mark,

@@ -11,6 +11,7 @@ fn request(headers: &[&str], required: &[bool]) -> Request {
         numeric: vec![true; headers.len()],
         point: Some((0, 1)),
         limits: Limits::default(),
+        sheet: None,
     }
 }
 
@@ -180,4 +181,74 @@ fn csv_of_offices_is_read_as_it_is_written() {
     let mut broken = chinese.into_owned();
     broken.extend_from_slice(b"\xff\xff;3;4\n");
     assert_eq!(run(Format::Csv, &broken).unwrap()[2], "3!not gb18030");
+}
+
+/// A workbook of one sheet, as little as a reader takes.
+fn workbook(rows: &str) -> Vec<u8> {
+    let mut parts = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
+    let types = "http://schemas.openxmlformats.org/package/2006/content-types";
+    let package = "http://schemas.openxmlformats.org/package/2006/relationships";
+    let office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+    for (name, text) in [
+        ("[Content_Types].xml", format!("<Types xmlns=\"{types}\"/>")),
+        (
+            "_rels/.rels",
+            format!(
+                "<Relationships xmlns=\"{package}\"><Relationship Id=\"r1\" Type=\"{office}/officeDocument\" Target=\"xl/workbook.xml\"/></Relationships>"
+            ),
+        ),
+        (
+            "xl/_rels/workbook.xml.rels",
+            format!(
+                "<Relationships xmlns=\"{package}\"><Relationship Id=\"r1\" Type=\"{office}/worksheet\" Target=\"worksheets/sheet1.xml\"/><Relationship Id=\"r2\" Type=\"{office}/styles\" Target=\"styles.xml\"/></Relationships>"
+            ),
+        ),
+        (
+            "xl/workbook.xml",
+            format!(
+                "<workbook xmlns=\"{main}\" xmlns:r=\"{office}\"><sheets><sheet name=\"一月\" sheetId=\"1\" r:id=\"r1\"/></sheets></workbook>"
+            ),
+        ),
+        (
+            "xl/styles.xml",
+            format!(
+                "<styleSheet xmlns=\"{main}\"><cellXfs count=\"2\"><xf numFmtId=\"0\"/><xf numFmtId=\"22\"/></cellXfs></styleSheet>"
+            ),
+        ),
+        (
+            "xl/worksheets/sheet1.xml",
+            format!("<worksheet xmlns=\"{main}\"><sheetData>{rows}</sheetData></worksheet>"),
+        ),
+    ] {
+        parts.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        parts.write_all(text.as_bytes()).unwrap();
+    }
+    parts.finish().unwrap().into_inner()
+}
+
+#[test]
+fn a_workbook_is_its_first_sheet() {
+    let text = |at: &str, text: &str| format!("<c r=\"{at}\" t=\"inlineStr\"><is><t>{text}</t></is></c>");
+    let rows = format!(
+        "<row r=\"2\">{}{}{}</row><row r=\"3\"><c r=\"A3\"><v>1.5</v></c><c r=\"C3\" s=\"1\"><v>46082.5</v></c></row>\
+         <row r=\"5\"><c r=\"A5\"><v>2</v></c><c r=\"C5\" t=\"e\"><v>#N/A</v></c><c r=\"Z5\"><v>9</v></c></row>",
+        text("A2", "lng"),
+        text("B2", "x"),
+        text("C2", "lat")
+    );
+    let book = workbook(&rows);
+    let kind = recognised("人口.xlsx", &book).unwrap();
+    let (rows, read_as) = read(kind, &book).unwrap();
+    assert_eq!(rows, ["1:1.5|2026-03-01T12:00:00.000", "3:2|#N/A"]);
+    assert_eq!((read_as.format, read_as.sheet.as_deref()), (Format::Xlsx, Some("一月")));
+
+    assert_eq!(run(Format::Xlsx, &workbook("")), Err(Error::Empty));
+    let lacking = workbook(&format!("<row r=\"1\">{}</row>", text("A1", "lat")));
+    assert!(matches!(run(Format::Xlsx, &lacking), Err(Error::ColumnMissing { .. })));
+    let flood = workbook(&" ".repeat(40 << 20));
+    assert_eq!(run(Format::Xlsx, &flood), Err(Error::Beyond { bound: Bound::Ratio, most: 200 }));
+    for cut in [b"PK\x03\x04 and no more".as_slice(), &book[..book.len() / 2]] {
+        assert!(matches!(run(Format::Xlsx, cut), Err(Error::Unreadable { format: "Excel", .. })));
+    }
 }

@@ -313,6 +313,7 @@ impl Lander {
                 _ => None,
             },
             limits: self.decoder.limits(),
+            sheet: Some(contract.feed.feed().to_owned()),
         }
     }
 

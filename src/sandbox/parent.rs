@@ -106,6 +106,7 @@ impl Pool {
             numeric: Vec::new(),
             point: None,
             limits: Limits::default(),
+            sheet: None,
         };
         let job = Job { name: String::new(), request, confines: self.confines };
         let nothing = File::open("/dev/null").map_err(|error| unable(&error))?;

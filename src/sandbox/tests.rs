@@ -17,6 +17,7 @@ fn request() -> Request {
         numeric: vec![false],
         point: None,
         limits: Limits { cell: 8, ..Limits::default() },
+        sheet: None,
     }
 }
 

@@ -81,6 +81,7 @@ fn name_by_type(headers: &HeaderMap) -> String {
         "application/geo+json" => "geojson",
         "application/vnd.apache.parquet" => "parquet",
         "application/json" => "json",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet" => "xlsx",
         _ => "bin",
     };
     format!("upload.{extension}")
