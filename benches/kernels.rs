@@ -6,10 +6,11 @@ use arrow::array::{
     ArrayRef, Float32Array, Float64Array, Int32Array, RecordBatch, TimestampMicrosecondArray,
 };
 use cityloom::contract;
-use cityloom::model::{Cell, LngLat, Micros, Resolution};
+use cityloom::model::{AreaLevel, Cell, LngLat, Micros, Resolution};
 use cityloom::place::{self, Area, AreaFields, Areas, Instants};
 use divan::Bencher;
 use divan::counter::ItemsCount;
+use geo::{BoundingRect as _, Contains as _, Coord, Intersects as _};
 
 const ROWS: usize = 16_384;
 const NOW: Micros = Micros(1_772_352_000_000_000);
@@ -40,25 +41,25 @@ fn columns(points: &[LngLat]) -> (Vec<f64>, Vec<f64>) {
 }
 
 /// Longitude and latitude to a cell, over the demo city.
-#[divan::bench(args = [5, 9, 15])]
+#[divan::bench(args = [0, 5, 9, 15])]
 fn cells_city(bencher: Bencher<'_, '_>, resolution: u8) {
     fast(bencher, &points(), resolution);
 }
 
 /// The same, asked of h3o point by point.
-#[divan::bench(args = [5, 9, 15])]
+#[divan::bench(args = [0, 5, 9, 15])]
 fn cells_city_h3o(bencher: Bencher<'_, '_>, resolution: u8) {
     slow(bencher, &points(), resolution);
 }
 
 /// Longitude and latitude to a cell, all over the globe.
-#[divan::bench(args = [9])]
+#[divan::bench(args = [0, 5, 9, 15])]
 fn cells_world(bencher: Bencher<'_, '_>, resolution: u8) {
     fast(bencher, &points_of_the_world(), resolution);
 }
 
 /// The same, asked of h3o point by point.
-#[divan::bench(args = [9])]
+#[divan::bench(args = [0, 5, 9, 15])]
 fn cells_world_h3o(bencher: Bencher<'_, '_>, resolution: u8) {
     slow(bencher, &points_of_the_world(), resolution);
 }
@@ -95,6 +96,33 @@ fn parents_h3o(bencher: Bencher<'_, '_>) {
     bencher.counter(ItemsCount::new(ROWS)).bench(|| cells.iter().map(parent).collect::<Vec<_>>());
 }
 
+/// Cells of resolution 7 to their descendants at 9, 49 each; counted by descendant.
+#[divan::bench]
+fn children(bencher: Bencher<'_, '_>) {
+    let cells = cells_of_seven();
+    bencher
+        .counter(ItemsCount::new(49 * cells.len()))
+        .bench(|| place::children(&cells, Resolution::Nine, 49, usize::MAX));
+}
+
+/// The same, asked of h3o cell by cell.
+#[divan::bench]
+fn children_h3o(bencher: Bencher<'_, '_>) {
+    let cells = cells_of_seven();
+    let children = |cell: &i64| {
+        let cell = Cell::from_i64(*cell);
+        cell.into_iter().flat_map(|cell| cell.0.children(Resolution::Nine)).map(|cell| Cell(cell).to_i64())
+    };
+    bencher
+        .counter(ItemsCount::new(49 * cells.len()))
+        .bench(|| cells.iter().flat_map(children).collect::<Vec<_>>());
+}
+
+fn cells_of_seven() -> Vec<i64> {
+    let (lng, lat) = columns(&points()[..1_024]);
+    place::cells(&lng, &lat, Resolution::Seven)
+}
+
 /// 13,649 grids, towns, counties and the city made ready to be asked: what every start waits for.
 #[divan::bench(sample_count = 10)]
 fn areas_made_ready(bencher: Bencher<'_, '_>) {
@@ -110,6 +138,35 @@ fn areas(bencher: Bencher<'_, '_>) {
     let Ok(areas) = Areas::from_geojson(&text) else { return };
     let points: Vec<Option<LngLat>> = points().into_iter().map(Some).collect();
     bencher.counter(ItemsCount::new(ROWS)).bench(|| areas.locate_all(&points, Instants::One(NOW)));
+}
+
+/// The codes of those areas, too.
+#[divan::bench]
+fn area_codes(bencher: Bencher<'_, '_>) {
+    let text = std::fs::read_to_string("fixtures/areas.geojson").unwrap_or_default();
+    let Ok(areas) = Areas::from_geojson(&text) else { return };
+    let points: Vec<Option<LngLat>> = points().into_iter().map(Some).collect();
+    bencher
+        .counter(ItemsCount::new(ROWS))
+        .bench(|| areas.codes(areas.locate_all(&points, Instants::One(NOW))));
+}
+
+/// Points to grids by geo's exact test, asked of every grid whose envelope holds the point.
+#[divan::bench(sample_count = 10)]
+fn areas_geo(bencher: Bencher<'_, '_>) {
+    let text = std::fs::read_to_string("fixtures/areas.geojson").unwrap_or_default();
+    let Ok(areas) = Areas::from_geojson(&text) else { return };
+    let grids: Vec<_> = areas
+        .iter()
+        .filter(|area| area.known_level() == Some(AreaLevel::Grid))
+        .filter_map(|area| Some((area.shape.bounding_rect()?, area)))
+        .collect();
+    let points: Vec<Coord> = points()[..64].iter().map(|p| Coord { x: p.lng, y: p.lat }).collect();
+    let grid = |point: &Coord| {
+        let mut around = grids.iter().filter(|(envelope, _)| envelope.intersects(point));
+        around.position(|(_, area)| area.shape.contains(point))
+    };
+    bencher.counter(ItemsCount::new(points.len())).bench(|| points.iter().map(grid).collect::<Vec<_>>());
 }
 
 /// A batch of speeds against its contract.

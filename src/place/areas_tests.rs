@@ -3,7 +3,11 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 
+use geo::coordinate_position::{CoordPos, CoordinatePosition as _};
+use geo::{BoundingRect as _, CoordsIter as _};
 use proptest::prelude::*;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
 
 use super::super::read::LevelField;
 use super::super::shape::{coord, owns};
@@ -288,6 +292,64 @@ fn real_community_areas_are_located_as_by_asking_each() {
         held += usize::from(asked.is_some());
     }
     assert!((250..750).contains(&held), "{held}");
+}
+
+/// The demo city's 13,772 areas: every point has the answer of geo's own exact test, in the city, near corners and along edges.
+/// `CITYLOOM_CELL_POINTS` sets how many points.
+#[test]
+fn the_demo_citys_points_lie_where_geo_says() {
+    const BOXES: f64 = 200.0;
+    let text =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/areas.geojson")).unwrap();
+    let areas = Areas::from_geojson(&text).unwrap();
+    let depths = depths(&areas.areas);
+    // Which areas' envelopes reach into a box of a two-hundredth degree, lowest areas first.
+    let mut order: Vec<usize> = (0..areas.len()).collect();
+    order.sort_by_key(|&i| (std::cmp::Reverse(depths[i]), i));
+    let square = |v: f64| (v * BOXES).floor() as i32;
+    let mut near: HashMap<(i32, i32), Vec<usize>> = HashMap::new();
+    for &i in &order {
+        let around = areas.areas[i].shape.bounding_rect().unwrap();
+        for x in square(around.min().x)..=square(around.max().x) {
+            (square(around.min().y)..=square(around.max().y))
+                .for_each(|y| near.entry((x, y)).or_default().push(i));
+        }
+    }
+    let corners: Vec<geo::Coord> = areas.iter().flat_map(|area| area.shape.exterior_coords_iter()).collect();
+    let city = corners.iter().copied().collect::<geo::MultiPoint>().bounding_rect().unwrap();
+    let wanted = std::env::var("CITYLOOM_CELL_POINTS").ok().and_then(|n| n.parse().ok()).unwrap_or(40_000);
+    let (mut dice, mut tried, mut held) = (StdRng::seed_from_u64(7), 0, 0);
+    while tried < wanted {
+        let points: Vec<Option<LngLat>> = (0..1_000)
+            .map(|_| {
+                if dice.random_bool(0.5) {
+                    let (lng, lat) = (city.min().x..city.max().x, city.min().y..city.max().y);
+                    return Some(LngLat { lng: dice.random_range(lng), lat: dice.random_range(lat) });
+                }
+                // Along an edge, most often, since corners stand in the order of their rings; ever nearer to it.
+                let at = dice.random_range(1..corners.len());
+                let (a, b, share) = (corners[at - 1], corners[at], dice.random_range(0.0..1.0));
+                let mut nudge = || 10_f64.powf(dice.random_range(-16.0..-2.0)) * dice.random_range(-1.0..1.0);
+                Some(LngLat {
+                    lng: a.x + share * (b.x - a.x) + nudge(),
+                    lat: a.y + share * (b.y - a.y) + nudge(),
+                })
+            })
+            .collect();
+        for (found, point) in areas.locate_all(&points, Instants::One(NOW)).into_iter().zip(&points) {
+            let p = coord(point.unwrap());
+            let around = near.get(&(square(p.x), square(p.y))).map_or(&[][..], Vec::as_slice);
+            let mut lies = around.iter().map(|&i| (i, areas.areas[i].shape.coordinate_position(&p)));
+            // On an edge one of two neighbours owns the point; geo says of neither that it lies inside.
+            match lies.find(|(_, lies)| *lies != CoordPos::Outside) {
+                Some((_, CoordPos::OnBoundary)) => {}
+                lies => assert_eq!(found.map(|i| i as usize), lies.map(|(i, _)| i), "{p:?}"),
+            }
+            held += usize::from(found.is_some());
+        }
+        tried += points.len();
+    }
+    assert!(held > tried / 2, "{held} of {tried} lie in an area");
 }
 
 proptest! {

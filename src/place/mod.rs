@@ -12,7 +12,7 @@ mod shape;
 mod table;
 
 pub use areas::{Area, AreaIdx, Areas, Instants};
-pub use cells::{NO_CELL, cells, parents};
+pub use cells::{Children, NO_CELL, cells, children, parents};
 pub use crs::{Crs, Projection, UnknownCrs};
 pub use read::{AreaFields, AreasError, LevelField};
 

@@ -94,6 +94,17 @@ async fn a_column_has_the_cells_that_its_rows_have() {
         );
         assert_eq!(column(&ctx, &whole).await.unwrap(), column(&ctx, &each).await.unwrap());
     }
+    for resolution in [4, 5, 6, 7, 9] {
+        // A resolution in a column is not known to be the same in all rows.
+        let row = |cell: &str| format!("({cell}, {resolution})");
+        let pentagon = "h3_string_to_h3('85080003fffffff')";
+        let cells =
+            ["599686042433355775", "NULL", "-1", "0", pentagon, "617848386228322303"].map(row).join(", ");
+        let whole =
+            format!("SELECT h3_cell_to_children(cell, {resolution}) FROM (VALUES {cells}) AS t (cell, r)");
+        let each = format!("SELECT h3_cell_to_children(cell, r) FROM (VALUES {cells}) AS t (cell, r)");
+        assert_eq!(column(&ctx, &whole).await.unwrap(), column(&ctx, &each).await.unwrap());
+    }
 }
 
 #[tokio::test]
@@ -404,6 +415,10 @@ async fn one_line_of_sql_cannot_ask_for_the_whole_grid() {
     let most = "at most 1000000 are made; use a coarser resolution";
     refuse(&[
         ("h3_grid_disk({c}, 577)", "h3_grid_disk: one row asks for 1000519 cells"),
+        (
+            "h3_cell_to_children(x, 13) FROM (VALUES (599686042433355775)) AS t (x)",
+            "one row asks for 5764801 cells",
+        ),
         ("h3_grid_disk({c}, 9223372036854775807)", most),
         ("h3_grid_disk_distances({c}, 4000000000)", most),
         ("h3_grid_ring({c}, 100000)", most),

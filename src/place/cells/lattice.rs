@@ -12,47 +12,48 @@ use crate::model::Resolution;
 
 /// Where rounding errors (ours and `h3o`'s, together below 2·10⁻¹³ in units of resolution 0) might decide.
 const DOUBT: f64 = 4e-12;
-/// Nearer to a face's centre than this, `h3o`'s arc cosine of almost 1 loses digits: 1.3·10⁻³ is 3 km.
-const CENTRE: f64 = 1.3e-3;
 /// Keeps coordinates positive while they are divided: more than any at resolution 15, and divisible by 7 at every step.
-const BIAS: i32 = 40 * 7_i32.pow(8);
+const BIAS: u32 = 40 * 7_u32.pow(8);
 const DIGIT_BITS: u32 = 3;
-/// Coordinates of resolution 1 on one face, each way.
-const ONE: i32 = 8;
+/// Coordinates of resolution 1 on one face lie above its negative and below it: a power of 2.
+const ONE: i32 = 16;
+const FIRSTS: usize = (4 * ONE * ONE) as usize;
 /// Coordinates of base cells on one face, each way.
 const ZERO: i32 = 2;
-/// How many base cells a face's table has room for.
-pub(super) const BASES: usize = 25;
+/// How many base cells a face's table has room for: 25, and those that no cell on the face has.
+pub(super) const BASES: usize = 32;
 
-/// A cell by its lattice coordinates, as the bits of [`WHOLE`] numbers.
+/// A cell by its lattice coordinates, plus [`BIAS`].
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Spot {
-    pub(super) i: u64,
-    pub(super) j: u64,
-    /// 1 where the point lies clearly inside that cell and clearly on that face, else 0; as wide as the others.
-    pub(super) sure: u64,
+    pub(super) i: u32,
+    pub(super) j: u32,
+    /// Whether the point lies clearly inside that cell.
+    pub(super) sure: bool,
 }
 
-impl Spot {
-    pub(super) fn is_sure(self) -> bool {
-        self.sure != 0
+/// The ways of some cells from their resolution up to 0, column by column, where `i` and `j` begin as a [`Spot`]'s.
+#[derive(Debug)]
+pub(super) struct Climb<const N: usize> {
+    pub(super) i: [u32; N],
+    pub(super) j: [u32; N],
+    /// Each digit at its place in the index, not yet turned as the base cell wants them; nothing at finer resolutions.
+    pub(super) digits: [u64; N],
+    /// The base cell's number on the face, below [`BASES`]; any where the cell does not lie on it.
+    pub(super) base: [u32; N],
+}
+
+impl<const N: usize> Default for Climb<N> {
+    fn default() -> Self {
+        Self { i: [0; N], j: [0; N], digits: [0; N], base: [0; N] }
     }
-}
-
-/// A cell by its base on a face and its digits there, not yet turned as the base cell wants them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Address {
-    /// The base cell's number on the face, below [`BASES`].
-    pub(super) base: usize,
-    /// Each digit at its place in the index; nothing at finer resolutions.
-    pub(super) digits: u64,
 }
 
 /// The grid of one resolution.
 #[derive(Debug)]
 pub(super) struct Level {
     pub(super) resolution: Resolution,
-    /// From coordinates of resolution 0 to this one's.
+    /// From coordinates of resolution 0 to how far a point lies towards i and j, where the edges of the cell at 0 lie at 1.
     scale: [[f64; 2]; 2],
     /// How far from its centre a point is clearly inside a hexagon whose edges lie at 1.
     inside: f64,
@@ -63,98 +64,109 @@ impl Level {
     pub(super) fn new(resolution: Resolution) -> Self {
         let r = i32::from(u8::from(resolution));
         let sevens = f64::from(7_i32.pow(r.unsigned_abs() / 2));
-        let turned = if r % 2 == 1 { [[2.0, 1.0], [-1.0, 3.0]] } else { [[1.0, 0.0], [0.0, 1.0]] };
+        let turned = if r % 2 == 1 { [[5.0, -1.0], [-4.0, 5.0]] } else { [[2.0, -1.0], [-1.0, 2.0]] };
         let scale = turned.map(|row: [f64; 2]| row.map(|v| v * sevens));
         let inside = 1.0 - DOUBT * 7_f64.sqrt().powi(r);
         Self { resolution, scale, inside, tables: &TABLES }
     }
 
     /// The hexagon around a point.
-    #[expect(clippy::needless_bitwise_bool, reason = "without branches several points are done at once")]
     #[inline]
     pub(super) fn spot(&self, flat: Flat) -> Spot {
-        let [[ii, ij], [ji, jj]] = self.scale;
-        let (i, j) = (ii * flat.i + ij * flat.j, ji * flat.i + jj * flat.j);
-        let (mut near_i, mut near_j) = ((i + WHOLE) - WHOLE, (j + WHOLE) - WHOLE);
-        // Rounding i and j apart leaves a point of a corner beyond the edge towards ±i or ±j: it is the next cell's.
-        let (past_i, past_j) = edges(i - near_i, j - near_j);
-        let (far_i, far_j) = (past_i.abs(), past_j.abs());
-        near_i += if (far_i > 1.0) & (far_i >= far_j) { 1_f64.copysign(past_i) } else { 0.0 };
-        near_j += if (far_j > 1.0) & (far_j > far_i) { 1_f64.copysign(past_j) } else { 0.0 };
-        let (past_i, past_j) = edges(i - near_i, j - near_j);
-        let in_cell = (past_i.abs() < self.inside)
-            & (past_j.abs() < self.inside)
-            & ((past_i + past_j).abs() < self.inside);
-        let Flat { i, j, out } = flat;
-        let on_face = (out > 0.0)
-            & (2.0 - i - j > DOUBT)
-            & (2.0 + i + i - j > DOUBT)
-            & (2.0 - i + j + j > DOUBT)
-            & (i * i - i * j + j * j > CENTRE * CENTRE);
-        Spot {
-            i: (near_i + WHOLE).to_bits(),
-            j: (near_j + WHOLE).to_bits(),
-            sure: u64::from(in_cell & on_face),
-        }
+        let [[ai, aj], [bi, bj]] = self.scale;
+        let (a, b) = (ai * flat.i + aj * flat.j, bi * flat.i + bj * flat.j);
+        // Lines a whole number apart across i, j and k cut the plane into triangles; the six around a centre are a hexagon.
+        let (below_a, below_b, below_c) = ((a - 0.5) + WHOLE, (b - 0.5) + WHOLE, (-0.5 - (a + b)) + WHOLE);
+        let i = ((below_a - below_c) * (1.0 / 3.0) + WHOLE) - WHOLE;
+        let j = ((below_b - below_c) * (1.0 / 3.0) + WHOLE) - WHOLE;
+        let (past_a, past_b) = (a - (i + i - j), b - (j + j - i));
+        let sure = (past_a.abs() < self.inside)
+            & (past_b.abs() < self.inside)
+            & ((past_a + past_b).abs() < self.inside);
+        let biased = |v: f64| (v + (WHOLE + f64::from(BIAS))).to_bits() as u32;
+        Spot { i: biased(i), j: biased(j), sure }
     }
 
-    /// The digits of a cell and its base; none beyond the face's base cells.
+    /// Finds the digits of cells and their bases.
     #[inline]
-    pub(super) fn climb(&self, spot: Spot) -> Option<Address> {
+    pub(super) fn climb<const N: usize>(&self, cells: &mut Climb<N>) {
         let r = u32::from(u8::from(self.resolution));
-        let biased = |bits: u64| (bits as u32).wrapping_add(BIAS.cast_unsigned());
-        let (mut i, mut j, mut bias) = (biased(spot.i), biased(spot.j), BIAS);
-        let (mut digits, mut place) = (0, (15 - r) * DIGIT_BITS);
-        let Climb { pairs, fours } = &self.tables.climbs[(r % 2) as usize];
+        let Tables { pairs, fours, first } = self.tables;
+        let (mut place, mut bias) = ((15 - r) * DIGIT_BITS, BIAS);
+        cells.digits.fill(0);
         for _ in 0..r / 4 {
-            let (up_i, up_j) = (by_49(i), by_49(j));
-            let step = fours[(((i - up_i * 49) << 6 | (j - up_j * 49)) & 0xfff) as usize];
-            digits |= u64::from(step.digits) << place;
+            cells.step::<49>(&fours[(r % 2) as usize], place);
             place += 4 * DIGIT_BITS;
-            (i, j) = (up_i.wrapping_add_signed(step.i.into()), up_j.wrapping_add_signed(step.j.into()));
             bias /= 49;
         }
         if r % 4 > 1 {
-            let (up_i, up_j) = (by_7(i), by_7(j));
-            let step = pairs[(((i - up_i * 7) << 3 | (j - up_j * 7)) & 0x3f) as usize];
-            digits |= u64::from(step.digits) << place;
+            cells.step::<7>(&pairs[(r % 2) as usize], place);
             place += 2 * DIGIT_BITS;
-            (i, j) = (up_i.wrapping_add_signed(step.i.into()), up_j.wrapping_add_signed(step.j.into()));
             bias /= 7;
         }
-        let (mut i, mut j) = (i.cast_signed() - bias, j.cast_signed() - bias);
         if r % 2 == 1 {
-            let step = self.tables.first.get(number(i, j, ONE)?)?;
-            digits |= u64::from(step.digits) << place;
-            (i, j) = (step.i.into(), step.j.into());
+            cells.last(first, place, bias);
+            bias = 0;
         }
-        Some(Address { base: number(i, j, ZERO)?, digits })
+        for n in 0..N {
+            cells.base[n] = number(cells.i[n].wrapping_sub(bias), cells.j[n].wrapping_sub(bias));
+        }
     }
 }
 
-/// Divisions of numbers below 2³¹, shorter than those that have to be right for all 32 bits.
-#[inline]
-fn by_7(v: u32) -> u32 {
-    ((u64::from(v) * 2_454_267_027) >> 34) as u32
+impl Climb<1> {
+    /// Of one cell.
+    pub(super) fn of(spot: Spot) -> Self {
+        Self { i: [spot.i], j: [spot.j], ..Self::default() }
+    }
 }
 
-#[inline]
-fn by_49(v: u32) -> u32 {
-    ((u64::from(v) * 2_804_876_602) >> 37) as u32
+impl<const N: usize> Climb<N> {
+    /// Up by two resolutions or four: the quotient by 7 or 49, and what the remainder adds.
+    #[inline]
+    fn step<const BY: u32>(&mut self, table: &[Step; STEPS], place: u32) {
+        let mut remainders = [0; N];
+        for (n, remainder) in remainders.iter_mut().enumerate() {
+            let (i, j) = (self.i[n], self.j[n]);
+            let (up_i, up_j) = (divided::<BY>(i), divided::<BY>(j));
+            let rest = |v: u32, up: u32| v.wrapping_sub(up.wrapping_mul(BY));
+            *remainder = (rest(i, up_i) << 6).wrapping_add(rest(j, up_j));
+            (self.i[n], self.j[n]) = (up_i, up_j);
+        }
+        for (n, at) in remainders.into_iter().enumerate() {
+            let step = table[at as usize % STEPS];
+            self.digits[n] |= u64::from(step.digits) << place;
+            self.i[n] = self.i[n].wrapping_add_signed(step.i.into());
+            self.j[n] = self.j[n].wrapping_add_signed(step.j.into());
+        }
+    }
+
+    /// From resolution 1 to 0.
+    #[inline]
+    fn last(&mut self, table: &[Step; FIRSTS], place: u32, bias: u32) {
+        for n in 0..N {
+            let beside = |v: u32| v.wrapping_sub(bias).wrapping_add_signed(ONE);
+            let at = beside(self.i[n]).wrapping_mul(2 * ONE.unsigned_abs()).wrapping_add(beside(self.j[n]));
+            let step = table[at as usize % FIRSTS];
+            self.digits[n] |= u64::from(step.digits) << place;
+            (self.i[n], self.j[n]) = (i32::from(step.i).cast_unsigned(), i32::from(step.j).cast_unsigned());
+        }
+    }
 }
 
-/// How far a point lies from its hexagon's centre towards ±i and ±j, where an edge is at 1; towards ±k it is their sum.
+/// Division by 7 or 49 of numbers below 2³¹, shorter than one that has to be right for all 32 bits.
 #[inline]
-fn edges(i: f64, j: f64) -> (f64, f64) {
-    (i + i - j, j + j - i)
+fn divided<const BY: u32>(v: u32) -> u32 {
+    let product = u64::from(v) * if BY == 7 { 2_454_267_027 } else { 2_804_876_602 };
+    (product >> if BY == 7 { 34 } else { 37 }) as u32
 }
 
-/// A place in a square table of coordinates up to `most` each way.
+/// A base cell's place in the square of those on a face.
 #[inline]
-fn number(i: i32, j: i32, most: i32) -> Option<usize> {
-    let (row, column) = (i + most, j + most);
-    let side = 2 * most + 1;
-    ((0..side).contains(&row) && (0..side).contains(&column)).then_some((row * side + column) as usize)
+fn number(i: u32, j: u32) -> u32 {
+    let side = 2 * ZERO.unsigned_abs() + 1;
+    let at = i.wrapping_add_signed(ZERO).wrapping_mul(side).wrapping_add(j).wrapping_add_signed(ZERO);
+    at % BASES as u32
 }
 
 static TABLES: LazyLock<Tables> = LazyLock::new(Tables::new);
@@ -167,38 +179,36 @@ struct Step {
     j: i8,
 }
 
-/// Several resolutions up at once, by remainders.
-#[derive(Debug)]
-struct Climb {
-    /// Two, by remainders of 7: 8 i + j.
-    pairs: [Step; 64],
-    /// Four, by remainders of 49: 64 i + j.
-    fours: Box<[Step; 4_096]>,
-}
+/// Steps by remainders: 64 i + j.
+const STEPS: usize = 64 * 64;
 
 #[derive(Debug)]
 struct Tables {
-    /// From an even resolution and from an odd one.
-    climbs: [Climb; 2],
+    /// Two resolutions up, from an even one and from an odd one.
+    pairs: [Box<[Step; STEPS]>; 2],
+    /// Four.
+    fours: [Box<[Step; STEPS]>; 2],
     /// From resolution 1 to 0, by coordinates.
-    first: Vec<Step>,
+    first: Box<[Step; FIRSTS]>,
 }
 
 impl Tables {
     fn new() -> Self {
-        let climbs = [false, true].map(|odd| {
-            let (mut pairs, mut fours) = ([Step::default(); 64], Box::new([Step::default(); 4_096]));
-            for (i, j) in (0..7).flat_map(|i| (0..7).map(move |j| (i, j))) {
-                pairs[(i << 3 | j) as usize] = up_all(i, j, odd, 2);
-            }
-            for (i, j) in (0..49).flat_map(|i| (0..49).map(move |j| (i, j))) {
-                fours[(i << 6 | j) as usize] = up_all(i, j, odd, 4);
-            }
-            Climb { pairs, fours }
-        });
-        let side = -ONE..=ONE;
-        let first = side.clone().flat_map(|i| side.clone().map(move |j| up_all(i, j, true, 1))).collect();
-        Self { climbs, first }
+        let steps = |by: i32, resolutions| {
+            [false, true].map(|odd| {
+                let mut steps = Box::new([Step::default(); STEPS]);
+                for (i, j) in (0..by).flat_map(|i| (0..by).map(move |j| (i, j))) {
+                    steps[(i << 6 | j) as usize] = up_all(i, j, odd, resolutions);
+                }
+                steps
+            })
+        };
+        let mut first = Box::new([Step::default(); FIRSTS]);
+        let coordinates = (-ONE..ONE).flat_map(|i| (-ONE..ONE).map(move |j| (i, j)));
+        for (step, (i, j)) in first.iter_mut().zip(coordinates) {
+            *step = up_all(i, j, true, 1);
+        }
+        Self { pairs: steps(7, 2), fours: steps(49, 4), first }
     }
 }
 
@@ -251,19 +261,40 @@ mod tests {
         #[test]
         fn climbing_by_fours_and_twos_is_climbing_one_by_one(r in 0..16u8, i in -1.0..1.0f64, j in -1.0..1.0f64) {
             let level = Level::new(Resolution::try_from(r).unwrap());
-            let spot = level.spot(Flat { i, j, out: 1.0 });
-            let (mut i, mut j, mut digits) = (spot.i as i32, spot.j as i32, 0);
+            let spot = level.spot(Flat { i, j });
+            let (mut i, mut j, mut digits) = (spot.i.wrapping_sub(BIAS) as i32, spot.j.wrapping_sub(BIAS) as i32, 0);
             for r in (1..=r).rev() {
                 let digit;
                 (digit, i, j) = up(i, j, r % 2 == 1);
                 digits |= u64::from(digit) << (3 * (15 - u32::from(r)));
             }
-            prop_assert_eq!(level.climb(spot), number(i, j, ZERO).map(|base| Address { base, digits }));
+            let mut climb = Climb::<1>::of(spot);
+            level.climb(&mut climb);
+            prop_assert_eq!((climb.base[0], climb.digits[0]), (number(i as u32, j as u32), digits));
+        }
+
+        /// The hexagon found is the one whose centre is nearest.
+        #[test]
+        fn a_point_lies_in_the_hexagon_with_the_nearest_centre(r in 0..16u8, i in -2.0..2.0f64, j in -2.0..2.0f64) {
+            let level = Level::new(Resolution::try_from(r).unwrap());
+            let spot = level.spot(Flat { i, j });
+            let turned = if r % 2 == 1 { (2.0 * i + j, 3.0 * j - i) } else { (i, j) };
+            let sevens = 7_f64.powi(i32::from(r) / 2);
+            let (i, j) = (turned.0 * sevens, turned.1 * sevens);
+            let far = |di: i32, dj: i32| {
+                let from = |v: f64, of: u32, d: i32| v - f64::from(of.wrapping_sub(BIAS).wrapping_add_signed(d) as i32);
+                let (i, j) = (from(i, spot.i, di), from(j, spot.j, dj));
+                i * i - i * j + j * j
+            };
+            for (di, dj) in [(1, 1), (0, 1), (1, 0), (-1, -1), (0, -1), (-1, 0)] {
+                prop_assert!(!spot.sure || far(0, 0) < far(di, dj));
+            }
+            prop_assert!(far(0, 0) < 1.0 / 3.0 + 1e-6);
         }
 
         #[test]
         fn the_short_divisions_are_divisions(v in 0..=i32::MAX.cast_unsigned()) {
-            prop_assert_eq!((by_7(v), by_49(v)), (v / 7, v / 49));
+            prop_assert_eq!((divided::<7>(v), divided::<49>(v)), (v / 7, v / 49));
         }
     }
 
@@ -271,7 +302,7 @@ mod tests {
     fn the_short_divisions_are_right_at_both_ends() {
         let ends = (0..1_000).chain(i32::MAX.cast_unsigned() - 1_000..=i32::MAX.cast_unsigned());
         for v in ends {
-            assert_eq!((by_7(v), by_49(v)), (v / 7, v / 49));
+            assert_eq!((divided::<7>(v), divided::<49>(v)), (v / 7, v / 49));
         }
     }
 }

@@ -6,8 +6,9 @@
 //! whenever it comes.
 
 use super::face::Face;
-use super::index::{BASE_SHIFT, CELL_MODE, DIGITS, RESOLUTION_SHIFT, base_of, first, turn, unused};
-use super::lattice::{Address, BASES, Level};
+use super::fold::SIDES;
+use super::index::{BASE_SHIFT, DIGITS, TURNS, Turn, base_of, first, set, turned, unused};
+use super::lattice::{BASES, Climb, Level};
 use super::sphere::unit_vector;
 use crate::model::{LngLat, Resolution};
 
@@ -19,52 +20,59 @@ const STEPS: u32 = 20;
 const STRIPS: [f64; 5] = [1e-4, 1e-3, 4e-3, 1e-2, 2e-2];
 const ALONG: u32 = 120;
 
-/// A base cell and its turn, in sixths.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Base {
-    cell: u8,
-    turns: u8,
+/// By side, by base on its face, by first digit: a base cell and its turn, as [`entry`] packs them.
+const CASES: usize = 8;
+/// A case that no point has met.
+const UNKNOWN: u16 = u16::MAX;
+
+pub(super) struct Learned(Box<[u16; SIDES * BASES * CASES]>);
+
+/// A base cell in the bits above, its turn in the lowest three.
+fn entry(cell: u8, turn: Turn) -> u16 {
+    u16::from(cell) << 3 | u16::from(turn)
 }
 
-/// What is known of a base cell on a face, by first digit; none where no point has met it.
-type Cases = [Option<Base>; 8];
-
-/// By face, by base on the face.
-#[derive(Debug)]
-pub(super) struct Learned(Vec<[Cases; BASES]>);
-
 impl Learned {
+    /// `faces` are those of the sides.
     pub(super) fn from_h3o(faces: &[Face]) -> Self {
+        let mut all = Box::new([UNKNOWN; SIDES * BASES * CASES]);
         let level = Level::new(ASKED);
-        let learn = |face: &Face| {
-            let mut bases = [Cases::default(); BASES];
+        for (side, face) in faces.iter().enumerate().take(SIDES) {
+            let here = side * BASES * CASES;
+            if let Some(same) = faces.iter().take(side).position(|other| other.is(face)) {
+                all.copy_within(same * BASES * CASES..(same + 1) * BASES * CASES, here);
+                continue;
+            }
             for at in points(face) {
                 let spot = level.spot(face.flatten(unit_vector(at.lng, at.lat)));
-                let Some(address) = level.climb(spot).filter(|_| spot.is_sure()) else { continue };
-                let cases = &mut bases[address.base];
-                if cases[first(address.digits)].is_none()
-                    && let Some(base) = asked(at, address.digits)
+                if !spot.sure {
+                    continue;
+                }
+                let mut climb = Climb::of(spot);
+                level.climb(&mut climb);
+                let ([base], [digits]) = (climb.base, climb.digits);
+                let case = here + base as usize % BASES * CASES;
+                let met = case + first(digits, set(digits));
+                if all[met] == UNKNOWN
+                    && let Some((cell, turn)) = asked(at, digits)
                 {
-                    cases[first(address.digits)] = Some(base);
+                    all[met] = entry(cell, turn);
                     // Where all digits are 0 there is nothing to turn.
-                    cases[0] = Some(Base { turns: 0, ..base });
+                    all[case] = entry(cell, 0);
                 }
             }
-            bases
-        };
-        Self(faces.iter().map(learn).collect())
+        }
+        Self(all)
     }
 
-    /// The index of a cell; none where its case was not met.
+    /// The base cell and the digits of a cell as its index has them; none where its case was not met.
     #[inline]
-    pub(super) fn index(&self, resolution: Resolution, face: usize, address: &Address) -> Option<i64> {
-        let base = self.0.get(face)?.get(address.base)?[first(address.digits)]?;
-        let bits = CELL_MODE
-            | u64::from(u8::from(resolution)) << RESOLUTION_SHIFT
-            | u64::from(base.cell) << BASE_SHIFT
-            | turn(address.digits, base.turns)
-            | unused(resolution);
-        Some(bits.cast_signed())
+    pub(super) fn find(&self, side: u32, base: u32, digits: u64) -> Option<u64> {
+        let set = set(digits);
+        let case = (side as usize * BASES + base as usize) * CASES + first(digits, set);
+        let entry = self.0[case % (SIDES * BASES * CASES)];
+        let found = u64::from(entry >> 3) << BASE_SHIFT | turned(digits, set, (entry & 7) as Turn);
+        (entry != UNKNOWN).then_some(found)
     }
 }
 
@@ -84,24 +92,25 @@ fn points(face: &Face) -> impl Iterator<Item = LngLat> {
 }
 
 /// The base cell that `h3o` says, and the turn that makes its digits of ours.
-fn asked(at: LngLat, digits: u64) -> Option<Base> {
+fn asked(at: LngLat, digits: u64) -> Option<(u8, Turn)> {
     let bits = at.cell(ASKED)?.to_i64().cast_unsigned();
     let theirs = bits & DIGITS & !unused(ASKED);
-    let turns = (0..6).find(|turns| turn(digits, *turns) == theirs)?;
-    Some(Base { cell: base_of(bits), turns })
+    let turn = TURNS.into_iter().find(|turn| turned(digits, set(digits), *turn) == theirs)?;
+    Some((base_of(bits), turn))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::face::faces;
+    use super::super::fold::Upright;
     use super::*;
 
     #[test]
     fn every_base_cell_is_met() {
-        let learned = Learned::from_h3o(&faces());
-        let mut met: Vec<u8> = learned.0.iter().flatten().flatten().flatten().map(|base| base.cell).collect();
+        let learned = Learned::from_h3o(&Upright::new().on_globe());
+        let known = learned.0.iter().filter(|entry| **entry != UNKNOWN);
+        let mut met: Vec<u16> = known.map(|entry| entry >> 3).collect();
         met.sort_unstable();
         met.dedup();
-        assert_eq!(met, (0..122).collect::<Vec<u8>>());
+        assert_eq!(met, (0..122).collect::<Vec<u16>>());
     }
 }

@@ -1,12 +1,14 @@
-//! Longitude and latitude to H3 cells, a column at a time: what `h3o` answers point by point, some ten times as fast.
+//! Longitude and latitude to H3 cells, a column at a time: what `h3o` answers point by point, more than ten times as fast.
 //!
-//! `sphere` makes unit vectors, `face` flattens them onto the icosahedron, `lattice` finds the hexagon and its digits,
-//! `learned` knows base cells and their turns, `index` and `parents` handle the bits of finished cells. Every step keeps a
-//! margin many times its own and `h3o`'s rounding error; a point inside a margin (near the edge of a cell, an edge or the
-//! centre of a face) is asked of `h3o`. Nothing is copied from H3's tables: corners, base cells and turns are read off
-//! `h3o` itself at the first use.
+//! `sphere` makes unit vectors, `fold` finds the face of the icosahedron, `face` flattens onto it, `lattice` finds the
+//! hexagon and its digits, `learned` knows base cells and their turns, `index`, `parents` and `children` handle the bits of
+//! finished cells. Every step keeps a margin many times its own and `h3o`'s rounding error; a point inside a margin (near the edge of
+//! a cell or the centre of a face) is asked of `h3o`; at the edge of two faces both give the same cell. Nothing is
+//! copied from H3's tables: corners, base cells and turns are read off `h3o` itself at the first use.
 
+mod children;
 mod face;
+mod fold;
 mod index;
 mod lattice;
 mod learned;
@@ -17,8 +19,11 @@ mod tests;
 
 use std::sync::LazyLock;
 
-use self::face::{Face, faces, nearest};
-use self::lattice::{Level, Spot};
+pub use self::children::{Children, children};
+use self::face::{Face, Flat, dot};
+use self::fold::{SIDES, Side, Upright};
+use self::index::{CELL_MODE, RESOLUTION_SHIFT, unused};
+use self::lattice::{Climb, Level};
 use self::learned::Learned;
 pub use self::parents::parents;
 use self::sphere::unit_vector;
@@ -37,140 +42,117 @@ static GRID: LazyLock<Grid> = LazyLock::new(Grid::new);
 /// as each other; a longer one's rest is not looked at.
 pub fn cells(lng: &[f64], lat: &[f64], resolution: Resolution) -> Vec<i64> {
     let mut found = vec![NO_CELL; lng.len().min(lat.len())];
-    let level = Level::new(resolution);
-    let mut recent = [0, 1];
-    let columns = lng.chunks(CHUNK).zip(lat.chunks(CHUNK)).zip(found.chunks_mut(CHUNK));
-    for ((lng, lat), found) in columns {
-        GRID.chunk(&level, lng, lat, &mut recent, found);
+    let (grid, level, mut chunk) = (&*GRID, Level::new(resolution), Chunk::default());
+    for ((lng, lat), found) in lng.chunks(CHUNK).zip(lat.chunks(CHUNK)).zip(found.chunks_mut(CHUNK)) {
+        let (lng, lat) = (filled(lng), filled(lat));
+        chunk.find_sides(grid, &lng, &lat);
+        chunk.flatten(grid);
+        chunk.find_spots(&level, &lng, &lat);
+        level.climb(&mut chunk.climb);
+        chunk.finish(grid, &level);
+        for (n, found) in found.iter_mut().enumerate().take(CHUNK) {
+            *found = chunk.cells[n];
+            if *found == NO_CELL {
+                *found = ask(lng[n], lat[n], resolution);
+            }
+        }
     }
     found
 }
 
-/// The icosahedron, and which base cell lies where on it.
+/// A chunk's column; what fewer points leave over is 0.
+#[inline]
+fn filled(column: &[f64]) -> [f64; CHUNK] {
+    let mut filled = [0.0; CHUNK];
+    for (to, from) in filled.iter_mut().zip(column) {
+        *to = *from;
+    }
+    filled
+}
+
+/// How the icosahedron stands, and which base cell lies where on it.
 struct Grid {
-    faces: Vec<Face>,
+    upright: Upright,
+    /// By side.
+    faces: [Face; SIDES],
     learned: Learned,
 }
 
 impl Grid {
     fn new() -> Self {
-        let faces = faces();
+        let upright = Upright::new();
+        let faces = upright.on_globe();
         let learned = Learned::from_h3o(&faces);
-        Self { faces, learned }
-    }
-
-    /// At most [`CHUNK`] points. `recent` are the faces where the last points lay: a city lies on one, seldom on two.
-    fn chunk(&self, level: &Level, lng: &[f64], lat: &[f64], recent: &mut [usize; 2], found: &mut [i64]) {
-        let points = Points::new(lng, lat);
-        let mut spots = Spots::default();
-        self.place(level, &points, recent[0], &mut spots);
-        if spots.sure.contains(&0) {
-            self.place(level, &points, recent[1], &mut spots);
-        }
-        for i in 0..found.len().min(CHUNK) {
-            if spots.sure[i] != 0 {
-                continue;
-            }
-            let here = nearest(&self.faces, points.vector(i));
-            if let Some(face) = self.faces.get(here) {
-                spots.set(i, here, level.spot(face.flatten(points.vector(i))));
-            }
-            if !recent.contains(&here) {
-                *recent = [here, recent[0]];
-            }
-        }
-        for (i, found) in found.iter_mut().enumerate().take(CHUNK) {
-            let (spot, face) = spots.get(i);
-            *found =
-                if spot.is_sure() & points.is_readable(i) { self.index(level, face, spot) } else { NO_CELL };
-        }
-        for (i, found) in found.iter_mut().enumerate().take(CHUNK) {
-            if *found == NO_CELL {
-                *found = ask(points.lng[i], points.lat[i], level.resolution);
-            }
-        }
-    }
-
-    /// Finds the spots of those points that lie surely on that face.
-    fn place(&self, level: &Level, points: &Points, face: usize, spots: &mut Spots) {
-        let Some(plane) = self.faces.get(face) else { return };
-        for i in 0..CHUNK {
-            let spot = level.spot(plane.flatten(points.vector(i)));
-            // Where a spot was sure before it stays; written so that no point branches.
-            let keep = spots.sure[i].wrapping_neg();
-            spots.i[i] = spots.i[i] & keep | spot.i & !keep;
-            spots.j[i] = spots.j[i] & keep | spot.j & !keep;
-            spots.face[i] = spots.face[i] & keep | face as u64 & !keep;
-            spots.sure[i] |= spot.sure;
-        }
-    }
-
-    /// The cell at a spot; [`NO_CELL`] where that was not learned.
-    #[inline]
-    fn index(&self, level: &Level, face: usize, spot: Spot) -> i64 {
-        let address = level.climb(spot);
-        address.and_then(|address| self.learned.index(level.resolution, face, &address)).unwrap_or(NO_CELL)
+        Self { upright, faces, learned }
     }
 }
 
-/// The points of a chunk, column by column: that is what the compiler does several of at once.
-struct Points {
-    lng: [f64; CHUNK],
-    lat: [f64; CHUNK],
-    x: [f64; CHUNK],
-    y: [f64; CHUNK],
-    z: [f64; CHUNK],
-}
-
-impl Points {
-    fn new(lng: &[f64], lat: &[f64]) -> Self {
-        let zero = [0.0; CHUNK];
-        let mut points = Self { lng: zero, lat: zero, x: zero, y: zero, z: zero };
-        for (to, from) in points.lng.iter_mut().zip(lng).chain(points.lat.iter_mut().zip(lat)) {
-            *to = *from;
-        }
-        for i in 0..CHUNK {
-            [points.x[i], points.y[i], points.z[i]] = unit_vector(points.lng[i], points.lat[i]);
-        }
-        points
-    }
-
-    #[inline]
-    fn vector(&self, i: usize) -> [f64; 3] {
-        [self.x[i], self.y[i], self.z[i]]
-    }
-
-    /// False for what is not finite, too.
-    #[inline]
-    fn is_readable(&self, i: usize) -> bool {
-        (self.lng[i].abs() <= FULL_TURN) & (self.lat[i].abs() <= FULL_TURN)
-    }
-}
-
-/// Where the points of a chunk lie.
-struct Spots {
-    i: [u64; CHUNK],
-    j: [u64; CHUNK],
-    face: [u64; CHUNK],
-    /// As in [`Spot`].
+/// The points of a chunk, column by column: that is what the compiler does several of at once. Each step fills some columns
+/// for all of them.
+struct Chunk {
+    vector: [[f64; CHUNK]; 3],
+    /// As in [`Side`].
+    side: [u64; CHUNK],
+    out: [f64; CHUNK],
+    /// Coordinates on the side's face, not yet divided by `out`.
+    flat: [[f64; CHUNK]; 2],
+    /// All bits where the cell is sure, else none.
     sure: [u64; CHUNK],
+    climb: Climb<CHUNK>,
+    cells: [i64; CHUNK],
 }
 
-impl Default for Spots {
+impl Default for Chunk {
     fn default() -> Self {
-        let zero = [0; CHUNK];
-        Self { i: zero, j: zero, face: zero, sure: zero }
+        let (zero, none) = ([0.0; CHUNK], [0; CHUNK]);
+        Self {
+            vector: [zero; 3],
+            side: none,
+            out: zero,
+            flat: [zero; 2],
+            sure: none,
+            climb: Climb::default(),
+            cells: [NO_CELL; CHUNK],
+        }
     }
 }
 
-impl Spots {
-    fn set(&mut self, n: usize, face: usize, spot: Spot) {
-        (self.i[n], self.j[n], self.sure[n], self.face[n]) = (spot.i, spot.j, spot.sure, face as u64);
+impl Chunk {
+    fn find_sides(&mut self, grid: &Grid, lng: &[f64; CHUNK], lat: &[f64; CHUNK]) {
+        for n in 0..CHUNK {
+            let vector = unit_vector(lng[n], lat[n]);
+            let side = grid.upright.side(vector);
+            [self.vector[0][n], self.vector[1][n], self.vector[2][n]] = vector;
+            (self.side[n], self.out[n]) = (side.number, side.out);
+        }
     }
 
-    #[inline]
-    fn get(&self, n: usize) -> (Spot, usize) {
-        (Spot { i: self.i[n], j: self.j[n], sure: self.sure[n] }, self.face[n] as usize)
+    fn flatten(&mut self, grid: &Grid) {
+        for n in 0..CHUNK {
+            let face = &grid.faces[self.side[n] as usize % SIDES];
+            let vector = [self.vector[0][n], self.vector[1][n], self.vector[2][n]];
+            (self.flat[0][n], self.flat[1][n]) = (dot(face.i, vector), dot(face.j, vector));
+        }
+    }
+
+    fn find_spots(&mut self, level: &Level, lng: &[f64; CHUNK], lat: &[f64; CHUNK]) {
+        for n in 0..CHUNK {
+            let shrink = 1.0 / self.out[n];
+            let spot = level.spot(Flat { i: self.flat[0][n] * shrink, j: self.flat[1][n] * shrink });
+            // False for what is not finite, too.
+            let readable = (lng[n].abs() <= FULL_TURN) & (lat[n].abs() <= FULL_TURN);
+            (self.climb.i[n], self.climb.j[n]) = (spot.i, spot.j);
+            self.sure[n] = u64::from(spot.sure & readable & !Side::is_central(self.out[n])).wrapping_neg();
+        }
+    }
+
+    fn finish(&mut self, grid: &Grid, level: &Level) {
+        let every =
+            CELL_MODE | u64::from(u8::from(level.resolution)) << RESOLUTION_SHIFT | unused(level.resolution);
+        for n in 0..CHUNK {
+            let found = grid.learned.find(self.side[n] as u32, self.climb.base[n], self.climb.digits[n]);
+            self.cells[n] = found.map_or(0, |bits| (bits | every) & self.sure[n]).cast_signed();
+        }
     }
 }
 

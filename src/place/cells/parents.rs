@@ -5,15 +5,15 @@ use std::sync::LazyLock;
 use h3o::CellIndex;
 
 use super::NO_CELL;
-use super::index::{CELL_MODE, DIGITS, ONES, RESOLUTION_SHIFT, base_of, first, unused};
+use super::index::{CELL_MODE, DIGITS, ONES, RESOLUTION_SHIFT, base_of, first, set, unused};
 use crate::model::Resolution;
 
 const BASES: u8 = 122;
 /// The digit that a pentagon's children do not have.
-const DELETED: usize = 1;
+pub(super) const DELETED: usize = 1;
 
 /// Which base cells are pentagons, a bit each.
-static PENTAGONS: LazyLock<u128> = LazyLock::new(|| {
+pub(super) static PENTAGONS: LazyLock<u128> = LazyLock::new(|| {
     CellIndex::base_cells()
         .filter(|cell| cell.is_pentagon())
         .map(|cell| 1 << base_of(cell.into()))
@@ -39,8 +39,8 @@ pub fn parents(cells: &[i64], resolution: Resolution) -> Vec<i64> {
 }
 
 /// Whether the bits are a cell's: the mode, a base cell, digits 0 to 6 down to its resolution and 7 below.
-fn is_cell(bits: u64, pentagons: u128) -> bool {
-    let below = (1 << (45 - 3 * (bits >> RESOLUTION_SHIFT & 15))) - 1;
+pub(super) fn is_cell(bits: u64, pentagons: u128) -> bool {
+    let below = below(bits);
     let digits = bits & DIGITS & !below;
     let sevens = digits & digits >> 1 & digits >> 2 & ONES;
     let base = base_of(bits);
@@ -48,7 +48,19 @@ fn is_cell(bits: u64, pentagons: u128) -> bool {
         && base < BASES
         && bits & below == below
         && sevens == 0
-        && (pentagons >> base & 1 == 0 || first(digits) != DELETED)
+        && (pentagons >> base & 1 == 0 || first(digits, set(digits)) != DELETED)
+}
+
+/// Whether a cell is a pentagon.
+#[inline]
+pub(super) fn is_pentagon(bits: u64, pentagons: u128) -> bool {
+    pentagons >> base_of(bits) & 1 == 1 && bits & DIGITS & !below(bits) == 0
+}
+
+/// All ones at the digits finer than a cell's resolution.
+#[inline]
+pub(super) fn below(bits: u64) -> u64 {
+    (1 << (45 - 3 * (bits >> RESOLUTION_SHIFT & 15))) - 1
 }
 
 #[cfg(test)]

@@ -1,25 +1,26 @@
 //! Degrees to unit vectors, without a branch, so that the compiler does several points at once.
 
-use std::f64::consts::PI;
-
 /// Added to a number below 2⁵¹ it leaves no room for a fraction: the sum is rounded, and the whole number stands in its low bits.
 pub(super) const WHOLE: f64 = 6_755_399_441_055_744.0;
 
-/// Coefficients for sine and cosine within an eighth of a turn: interpolated at Chebyshev's points, where the greatest error
-/// is nearly the least possible, 1.4·10⁻¹⁴ and 10⁻¹⁵.
-const SIN: [f64; 5] = [
-    -0.166_666_666_666_638_82,
-    0.008_333_333_331_077_422,
-    -0.000_198_412_669_152_350_4,
-    2.755_599_039_983_990_5e-6,
-    -2.480_558_717_998_064_6e-8,
+/// Coefficients of an angle in degrees, up to an eighth of a turn each way, in its square: of sine divided by the angle, and of
+/// cosine. Interpolated at Chebyshev's points, where the greatest error is nearly the least possible, 1.4·10⁻¹⁴ and 10⁻¹⁵.
+const SIN: [f64; 6] = [
+    0.017_453_292_519_943_295,
+    -8.860_961_557_011_5e-7,
+    1.349_601_622_797_905_3e-11,
+    -9.788_383_418_103_527e-17,
+    4.141_067_723_807_667_5e-22,
+    -1.135_535_079_762_338e-27,
 ];
-const COS: [f64; 5] = [
-    0.041_666_666_666_664_68,
-    -0.001_388_888_888_727_605_6,
-    2.480_158_520_973_839_7e-5,
-    -2.755_636_931_675_049e-7,
-    2.070_056_539_736_993e-9,
+const COS: [f64; 7] = [
+    1.0,
+    -0.000_152_308_709_893_354_3,
+    3.866_323_851_562_809e-9,
+    -3.925_831_985_287_211_6e-14,
+    2.135_494_123_480_247_1e-19,
+    -7.227_626_017_123_742e-25,
+    1.653_905_222_843_331_6e-30,
 ];
 
 /// The point on the unit sphere, each coordinate to 3·10⁻¹⁴ for angles up to a full turn.
@@ -33,20 +34,18 @@ pub(super) fn unit_vector(lng: f64, lat: f64) -> [f64; 3] {
 #[inline]
 fn sin_cos(degrees: f64) -> (f64, f64) {
     let quarters = degrees * (1.0 / 90.0) + WHOLE;
-    let x = (degrees - (quarters - WHOLE) * 90.0) * (PI / 180.0);
-    let sin = x + x * (x * x) * horner(SIN, x * x);
-    let cos = 1.0 - 0.5 * (x * x) + (x * x) * (x * x) * horner(COS, x * x);
+    let x = degrees - (quarters - WHOLE) * 90.0;
+    let [s0, s1, s2, s3, s4, s5] = SIN;
+    let [c0, c1, c2, c3, c4, c5, c6] = COS;
+    let xx = x * x;
+    let sin = x * (s0 + xx * (s1 + xx * (s2 + xx * (s3 + xx * (s4 + xx * s5)))));
+    let cos = c0 + xx * (c1 + xx * (c2 + xx * (c3 + xx * (c4 + xx * (c5 + xx * c6)))));
     // An odd number of quarters swaps the two; the second half of the turn has a minus, each in its own place.
     let quarters = quarters.to_bits();
     let swapped = (sin.to_bits() ^ cos.to_bits()) & (quarters & 1).wrapping_neg();
     let sin = sin.to_bits() ^ swapped ^ ((quarters & 2) << 62);
     let cos = cos.to_bits() ^ swapped ^ ((quarters.wrapping_add(1) & 2) << 62);
     (f64::from_bits(sin), f64::from_bits(cos))
-}
-
-#[inline]
-fn horner([c0, c1, c2, c3, c4]: [f64; 5], x: f64) -> f64 {
-    c0 + x * (c1 + x * (c2 + x * (c3 + x * c4)))
 }
 
 #[cfg(test)]

@@ -128,7 +128,7 @@ fn at_the_poles_and_the_date_line() {
 
 #[test]
 fn on_and_near_edges_and_centres_of_faces() {
-    let faces = faces();
+    let faces = Upright::new().on_globe();
     agree(5, |dice, _| {
         let corners = faces[dice.random_range(0..faces.len())].corners;
         let first = dice.random_range(0..3);
@@ -149,6 +149,35 @@ fn at_round_numbers() {
         let digits = dice.random_range(0..7);
         (round(lng, digits), round(lat, digits))
     });
+}
+
+/// Ancestors of all resolutions, and the two next generations of descendants.
+#[test]
+fn ancestors_and_descendants_anywhere() {
+    let mut dice = StdRng::seed_from_u64(7);
+    let mut tried = 0;
+    for r in RESOLUTIONS.into_iter().cycle() {
+        if tried >= wanted() {
+            break;
+        }
+        let resolution = Resolution::try_from(r).unwrap();
+        let (lng, lat): (Vec<f64>, Vec<f64>) = (0..500).map(|_| anywhere(&mut dice)).unzip();
+        let mut cells = cells(&lng, &lat, resolution);
+        // A pentagon has other children than a hexagon.
+        cells.extend(resolution.pentagons().map(|cell| Cell(cell).to_i64()));
+        let h3o: Vec<CellIndex> = cells.iter().map(|cell| Cell::from_i64(*cell).unwrap().0).collect();
+        for to in RESOLUTIONS.into_iter().map(|to| Resolution::try_from(to).unwrap()) {
+            let expected = h3o.iter().map(|cell| cell.parent(to).map_or(NO_CELL, |cell| Cell(cell).to_i64()));
+            assert!(parents(&cells, to).into_iter().eq(expected), "from {r} to {to}");
+        }
+        for to in (r..16).take(3).map(|to| Resolution::try_from(to).unwrap()) {
+            let expected = h3o.iter().flat_map(|cell| cell.children(to)).map(|cell| Cell(cell).to_i64());
+            let found = children(&cells, to, 100, 100 * cells.len()).unwrap();
+            assert!(found.cells.into_iter().eq(expected), "from {r} to {to}");
+            assert!(found.counts.into_iter().eq(h3o.iter().map(|cell| cell.children_count(to) as usize)));
+        }
+        tried += cells.len();
+    }
 }
 
 #[test]
