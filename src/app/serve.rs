@@ -23,11 +23,11 @@ use super::generate::{Demo, Feeder};
 use super::lock::{KeyWatch, guard};
 use super::outlet::{self, DeskLog};
 use super::tick::Sinks;
-use super::{Workshop, WorkshopOptions, listen, reload, tend};
+use super::{Workshop, WorkshopOptions, listen, reload, tend, uploads};
 use crate::config::Settings;
 use crate::fusion::{Engine, QueryFile, Tick};
 use crate::hub::{Hub, HubConfig};
-use crate::ingest::Lander;
+use crate::ingest::{Lander, Uploads};
 use crate::journal::{Audit, Audited, Channel, Desk, DeskConfig, JournalConfig};
 use crate::model::Problem;
 use crate::sandbox::Confinement;
@@ -86,7 +86,9 @@ pub async fn serve(
     let board = Arc::new(Board::new(Arc::clone(&hub), settings.synthetic, guard.is_open()));
     let engine = Arc::new(workshop.engine()?);
     let ready = Arc::new(AtomicBool::new(false));
-    let state = server_state(&workshop, &desk, &hub, &guard, &ready, options.metrics, &shutdown);
+    let parts = Uploads::open(workshop.data.join("uploads"), settings.limits.intake)?;
+    let parts = Arc::new(parts);
+    let state = server_state(&workshop, &desk, &hub, &guard, &parts, &ready, options.metrics, &shutdown);
     let (scheme, address) = door.address()?;
     let lander = Arc::clone(&workshop.lander);
     tokio::task::spawn_blocking(move || tell_confinement(&lander)).await??;
@@ -112,6 +114,7 @@ pub async fn serve(
     flows.spawn(look(Arc::clone(&workshop), guard, audit.clone(), shutdown.clone()));
     let listening = listen::run(Arc::clone(&workshop), Arc::clone(&board), audit.clone(), shutdown.clone());
     flows.spawn(listening);
+    flows.spawn(uploads::run(Arc::clone(&workshop), parts, audit.clone(), shutdown.clone()));
     flows.spawn_on(tend::run(Arc::clone(&workshop), shutdown.clone()), &fusion);
 
     let served = tokio::spawn(door.serve(server::router(state), shutdown.clone()));
@@ -199,6 +202,7 @@ fn server_state(
     desk: &Desk,
     hub: &Arc<Hub>,
     guard: &Arc<Guard>,
+    parts: &Arc<Uploads>,
     ready: &Arc<AtomicBool>,
     metrics: PrometheusHandle,
     shutdown: &CancellationToken,
@@ -221,6 +225,7 @@ fn server_state(
         metrics,
         spool: workshop.data.join("spool"),
         samples: settings.root.join("fixtures").join("feeds"),
+        uploads: Arc::clone(parts),
         upload_limit: settings.limits.upload,
         stream: StreamState {
             hub: Arc::clone(hub),

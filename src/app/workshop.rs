@@ -68,7 +68,8 @@ impl Workshop {
         let mut lander =
             Lander::open(&lake, &contracts, Arc::clone(&areas), Arc::clone(&clock), settings.limits.upload)
                 .await?
-                .with_decoder(decoder(&settings, options.decoder.clone()));
+                .with_decoder(decoder(&settings, options.decoder.clone()))
+                .with_bounds(settings.limits.intake);
         if let Some(key) = veil_key(&options.data, &contracts)? {
             lander = lander.with_veil_key(key);
         }

@@ -86,6 +86,12 @@ pub(super) struct Limits {
     pub decode_memory_mib: Option<u64>,
     pub decode_s: Option<u64>,
     pub decoders: Option<usize>,
+    pub submissions: Option<usize>,
+    pub submissions_per_department: Option<usize>,
+    pub uploads_per_department: Option<usize>,
+    pub uploads_mib_per_department: Option<u64>,
+    pub upload_hours: Option<u64>,
+    pub disk_free_mib: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -10,6 +10,7 @@ use super::raw::{self, Raw};
 use crate::access::Audience;
 use crate::contract::unknown_key;
 use crate::decode;
+use crate::ingest::Bounds;
 use crate::model::{FeedName, Problem};
 use crate::place::{AreaFields, Crs, LevelField};
 use crate::sandbox::Confines;
@@ -111,6 +112,8 @@ pub struct Limits {
     pub file: decode::Limits,
     /// What its decoding may use.
     pub decoding: Confines,
+    /// How much comes in at once.
+    pub intake: Bounds,
 }
 
 impl Settings {
@@ -177,7 +180,7 @@ impl Settings {
 fn limits(raw: &raw::Limits) -> Limits {
     let mib = |given: Option<u64>, default: u64| given.map_or(default, |mib| mib.saturating_mul(1 << 20));
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    let (file, decoding) = (decode::Limits::default(), Confines::default());
+    let (file, decoding, intake) = (decode::Limits::default(), Confines::default(), Bounds::default());
     Limits {
         upload: mib(raw.upload_mib, 5 << 30),
         query_memory: usize::try_from(mib(raw.query_memory_mib, 2 << 30)).unwrap_or(usize::MAX),
@@ -197,6 +200,16 @@ fn limits(raw: &raw::Limits) -> Limits {
             memory: mib(raw.decode_memory_mib, decoding.memory),
             seconds: raw.decode_s.unwrap_or(decoding.seconds).clamp(1, 86_400),
             children: raw.decoders.unwrap_or(decoding.children).clamp(1, 256),
+        },
+        intake: Bounds {
+            submissions: raw.submissions.unwrap_or(intake.submissions),
+            submissions_each: raw.submissions_per_department.unwrap_or(intake.submissions_each),
+            uploads_each: raw.uploads_per_department.unwrap_or(intake.uploads_each),
+            uploads_bytes: mib(raw.uploads_mib_per_department, intake.uploads_bytes),
+            upload_seconds: raw
+                .upload_hours
+                .map_or(intake.upload_seconds, |hours| hours.clamp(1, 8760) * 3600),
+            free: mib(raw.disk_free_mib, intake.free),
         },
     }
 }

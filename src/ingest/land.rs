@@ -23,7 +23,7 @@ use super::place_rows::Placer;
 use super::running::Running;
 use super::sift::{Counts, Sieve, Sifted};
 use super::veil::{Veil, VeilKey};
-use super::{Receipt, Refusal, quarantine};
+use super::{Bounds, Receipt, Refusal, quarantine};
 use crate::contract::{Contract, KeySet, Place, Uniqueness};
 use crate::decode::{self, Progress, ReadAs, Request, Rows};
 use crate::lake::{Commit, Cursor, FileWriter, Lake, Landing, Table, TableName, Written};
@@ -145,6 +145,12 @@ impl Lander {
     #[must_use]
     pub fn with_decoder(self, decoder: Decoder) -> Self {
         Self { decoder, ..self }
+    }
+
+    /// The same with other bounds on what comes in at once.
+    #[must_use]
+    pub fn with_bounds(self, bounds: Bounds) -> Self {
+        Self { running: Running::within(bounds), ..self }
     }
 
     /// Who decodes files.

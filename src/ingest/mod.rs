@@ -2,8 +2,10 @@
 //!
 //! `land.rs` moves bytes, `sift.rs` decides row by row, `place_rows.rs` says where rows lie, `quarantine.rs` keeps
 //! what was rejected, `rejects.rs` gives it back, `veil.rs` keeps from both what the contract says. `submissions.rs`
-//! reads what landed and withdraws it, `try_out.rs` checks without landing. What becomes of landed rows is not known here.
+//! reads what landed and withdraws it, `try_out.rs` checks without landing. `uploads.rs`
+//! keeps what comes in parts, `bounds.rs` says how much comes at once. What becomes of landed rows is not known here.
 
+mod bounds;
 mod known_keys;
 mod land;
 mod place_rows;
@@ -14,10 +16,12 @@ mod running;
 mod sift;
 mod submissions;
 mod try_out;
+mod uploads;
 mod veil;
 
 pub use crate::decode::text_columns;
 pub use crate::lake::Cursor;
+pub use bounds::Bounds;
 pub use land::{Feed, Lander, Terms, Upload};
 pub use quarantine::schema as quarantine_schema;
 pub use receipt::{Receipt, Refusal, Violation};
@@ -25,4 +29,5 @@ pub use rejects::{RejectedRow, rejects_schema};
 pub use running::{Running, Ticket, UnderWay};
 pub use submissions::{Quality, Submission};
 pub use try_out::Trial;
+pub use uploads::{Appending, Note, Part, Uploads};
 pub use veil::VeilKey;

@@ -114,6 +114,26 @@ pub enum Refusal {
         /// Rejected rows by the code of their first reason.
         reasons: BTreeMap<String, u64>,
     },
+    /// The disk has too little room left.
+    #[error(
+        "the disk has {free} bytes free, and {kept} are kept free; nothing was taken, the city must make room"
+    )]
+    DiskFull {
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that stay free.
+        kept: u64,
+    },
+    /// The department has too many uploads open.
+    #[error(
+        "a department has at most {uploads} uploads of {bytes} bytes together open; finish or end one first"
+    )]
+    Quota {
+        /// How many.
+        uploads: usize,
+        /// And of how many bytes.
+        bytes: u64,
+    },
     /// The file cannot be opened or read.
     #[error("{file}: {source}")]
     Io {
@@ -158,6 +178,8 @@ impl Refusal {
             Self::File(_) => "FILE_UNREADABLE",
             Self::TooLarge { .. } => "FILE_TOO_LARGE",
             Self::Intolerable { .. } => "TOO_MANY_REJECTED",
+            Self::DiskFull { .. } => "DISK_FULL",
+            Self::Quota { .. } => "QUOTA_EXCEEDED",
             Self::Io { .. } => "FILE_NOT_READ",
             Self::Lake(_) => "LAKE_UNAVAILABLE",
             Self::Internal(_) => "INTERNAL",
@@ -189,7 +211,10 @@ impl Refusal {
 
     /// Whether the sender can mend it; the rest is the city's own trouble.
     pub fn is_senders(&self) -> bool {
-        let ours = matches!(self, Self::Lake(_) | Self::Internal(_) | Self::Io { .. } | Self::Busy { .. });
+        let ours = matches!(
+            self,
+            Self::Lake(_) | Self::Internal(_) | Self::Io { .. } | Self::Busy { .. } | Self::DiskFull { .. }
+        );
         !ours && !matches!(self, Self::File(decode::Error::Scratch(_) | decode::Error::Unable(_)))
     }
 }

@@ -7,16 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use uuid::Uuid;
 
-use super::Refusal;
+use super::{Bounds, Refusal};
 use crate::decode::Progress;
 use crate::model::FeedName;
 
-/// So many submissions are taken at once.
-const MOST: usize = 64;
-
 /// All submissions that are under way.
 #[derive(Debug, Clone, Default)]
-pub struct Running(Arc<Mutex<HashMap<Uuid, Arc<UnderWay>>>>);
+pub struct Running {
+    all: Arc<Mutex<HashMap<Uuid, Arc<UnderWay>>>>,
+    bounds: Bounds,
+}
 
 /// One submission that is under way.
 #[derive(Debug)]
@@ -42,17 +42,31 @@ pub struct Ticket {
 }
 
 impl Running {
+    /// None yet, and no more than these bounds say.
+    pub fn within(bounds: Bounds) -> Self {
+        Self { all: Arc::default(), bounds }
+    }
+
+    /// How much comes in at once.
+    pub fn bounds(&self) -> &Bounds {
+        &self.bounds
+    }
+
     /// Notes that a submission begins.
     ///
     /// # Errors
     /// [`Refusal::SubmissionTaken`] where the id is under way, [`Refusal::Busy`] where too many are.
     pub fn begin(&self, id: Uuid, under_way: UnderWay) -> Result<Ticket, Refusal> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         if all.contains_key(&id) {
             return Err(Refusal::SubmissionTaken { submission: id.to_string() });
         }
-        if all.len() >= MOST {
-            return Err(Refusal::Busy { running: all.len() });
+        let department = under_way.feed.department();
+        let theirs = all.values().filter(|other| other.feed.department() == department).count();
+        if all.len() >= self.bounds.submissions || theirs >= self.bounds.submissions_each {
+            return Err(Refusal::Busy {
+                running: if all.len() >= self.bounds.submissions { all.len() } else { theirs },
+            });
         }
         let under_way = Arc::new(under_way);
         all.insert(id, Arc::clone(&under_way));
@@ -61,7 +75,7 @@ impl Running {
 
     /// The submission of that id, while it is under way.
     pub fn get(&self, id: Uuid) -> Option<Arc<UnderWay>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&id).map(Arc::clone)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).get(&id).map(Arc::clone)
     }
 }
 
@@ -96,7 +110,7 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.running.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+        self.running.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
     }
 }
 
@@ -122,8 +136,11 @@ mod tests {
     #[test]
     fn no_more_are_taken_than_there_is_room_for() {
         let running = Running::default();
-        let tickets: Vec<Ticket> = (0..MOST).map(|_| running.begin(Uuid::now_v7(), one()).unwrap()).collect();
+        let each = Bounds::default().submissions_each;
+        let tickets: Vec<Ticket> = (0..each).map(|_| running.begin(Uuid::now_v7(), one()).unwrap()).collect();
         assert_eq!(running.begin(Uuid::now_v7(), one()).unwrap_err().code(), "TOO_BUSY");
+        let other = UnderWay::new("police.incidents".parse().unwrap(), "a.csv".into(), None);
+        assert!(running.begin(Uuid::now_v7(), other).is_ok(), "another department's");
         drop(tickets);
         assert!(running.begin(Uuid::now_v7(), one()).is_ok());
     }

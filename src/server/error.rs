@@ -50,6 +50,8 @@ impl From<Refusal> for Error {
             Refusal::File(decode::Error::FormatUnknown(_)) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Refusal::File(decode::Error::Unable(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::Lake(_) | Refusal::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::DiskFull { .. } => StatusCode::INSUFFICIENT_STORAGE,
+            Refusal::Quota { .. } => StatusCode::TOO_MANY_REQUESTS,
             Refusal::Internal(_) | Refusal::Io { .. } => return Self::internal(&refusal),
             Refusal::File(_) if !refusal.is_senders() => return Self::internal(&refusal),
             Refusal::File(_) | Refusal::Intolerable { .. } => StatusCode::UNPROCESSABLE_ENTITY,

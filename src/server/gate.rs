@@ -19,6 +19,9 @@ const OPEN: [&str; 3] = ["/healthz", "/readyz", "/api/openapi.json"];
 /// What belongs to a department's officer.
 const SUBMISSIONS: &str = "/api/feeds/{department}/{feed}/submissions";
 
+/// And what comes in parts.
+const UPLOADS: &str = "/api/feeds/{department}/{feed}/uploads";
+
 /// Lets a request through with its [`Caller`], or answers why not.
 pub(super) async fn gate(
     State(state): State<ServerState>,
@@ -78,7 +81,7 @@ fn deed(
     state: &ServerState,
 ) -> Result<Deed, Error> {
     let reads = matches!(*method, Method::GET | Method::HEAD);
-    if route.starts_with(SUBMISSIONS) {
+    if route.starts_with(SUBMISSIONS) || route.starts_with(UPLOADS) {
         let department = param("department");
         return Ok(if reads { Deed::Inspect { department } } else { Deed::Submit { department } });
     }

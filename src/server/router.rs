@@ -12,12 +12,12 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::error::Error;
 use super::gate::gate;
-use super::routes::{areas, feeds, health, layers, rejects, session, submissions, tasks};
+use super::routes::{areas, feeds, health, layers, rejects, resumable, session, submissions, tasks};
 use super::state::ServerState;
 use super::{asset, stream};
 
 /// Every path with its methods, as `docs/openapi.json` describes them.
-pub const ROUTES: [(&str, &str); 21] = [
+pub const ROUTES: [(&str, &str); 26] = [
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),
@@ -31,6 +31,11 @@ pub const ROUTES: [(&str, &str); 21] = [
     ("GET", "/api/feeds/{department}/{feed}/submissions/{submission}"),
     ("DELETE", "/api/feeds/{department}/{feed}/submissions/{submission}"),
     ("GET", "/api/feeds/{department}/{feed}/submissions/{submission}/rejects"),
+    ("POST", "/api/feeds/{department}/{feed}/uploads"),
+    ("OPTIONS", "/api/feeds/{department}/{feed}/uploads"),
+    ("GET", "/api/feeds/{department}/{feed}/uploads/{upload}"),
+    ("PATCH", "/api/feeds/{department}/{feed}/uploads/{upload}"),
+    ("DELETE", "/api/feeds/{department}/{feed}/uploads/{upload}"),
     ("GET", "/api/layers"),
     ("GET", "/api/layers/{name}"),
     ("GET", "/api/areas"),
@@ -69,6 +74,18 @@ pub fn router(state: ServerState) -> Router {
             get(submissions::show).delete(submissions::withdraw),
         )
         .route("/api/feeds/{department}/{feed}/submissions/{submission}/rejects", get(rejects::list))
+        .route(
+            "/api/feeds/{department}/{feed}/uploads",
+            post(resumable::create).layer(DefaultBodyLimit::disable()).options(resumable::options),
+        )
+        .route(
+            "/api/feeds/{department}/{feed}/uploads/{upload}",
+            get(resumable::show)
+                .head(resumable::head)
+                .patch(resumable::patch)
+                .layer(DefaultBodyLimit::disable())
+                .delete(resumable::forget),
+        )
         .route("/api/layers", get(layers::list))
         .route("/api/layers/{name}", get(layers::show))
         .route("/api/areas", get(areas::list))

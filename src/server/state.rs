@@ -9,7 +9,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use super::Guard;
 use super::stream::StreamState;
 use crate::hub::Hub;
-use crate::ingest::Lander;
+use crate::ingest::{Lander, Uploads};
 use crate::journal::Desk;
 use crate::model::Clock;
 use crate::place::Areas;
@@ -37,6 +37,8 @@ pub struct ServerState {
     pub spool: PathBuf,
     /// Where the city keeps a good file of each feed, in a folder of its own.
     pub samples: PathBuf,
+    /// Uploads that come in parts.
+    pub uploads: Arc<Uploads>,
     /// The largest body of a submission.
     pub upload_limit: u64,
     /// The websocket door's part.

@@ -23,6 +23,7 @@ mod intake;
 #[path = "loop.rs"]
 mod order_loop;
 mod reload;
+mod resumable;
 mod samples;
 mod serve;
 mod server;

@@ -5,6 +5,7 @@ pub(super) mod feeds;
 pub(super) mod health;
 pub(super) mod layers;
 pub(super) mod rejects;
+pub(super) mod resumable;
 pub(super) mod session;
 pub(super) mod submissions;
 pub(super) mod tasks;

@@ -53,7 +53,7 @@ pub(in crate::server) async fn submit(
     let file = file.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let ticket = state.lander.running.begin(id, UnderWay::new(name.clone(), file, announced))?;
-    let spool = Spool::new(&state).await?;
+    let spool = Spool::new(&state, announced.unwrap_or(0)).await?;
     spool.fill(body, state.upload_limit, &ticket).await?;
 
     let upload =
@@ -148,8 +148,10 @@ impl Drop for Spool {
 }
 
 impl Spool {
-    async fn new(state: &ServerState) -> Result<Self, Error> {
+    /// A place for a body of so many bytes, where the disk has it.
+    async fn new(state: &ServerState, bytes: u64) -> Result<Self, Error> {
         tokio::fs::create_dir_all(&state.spool).await.map_err(|error| Error::internal(&error))?;
+        state.lander.running.bounds().room(&state.spool, bytes)?;
         Ok(Self { path: state.spool.join(Uuid::now_v7().to_string()) })
     }
 
