@@ -151,8 +151,8 @@ impl Board {
         self.hub.publish_state(StateChannel::Sys, &body, at);
     }
 
-    /// Tells the screens the health of every feed.
-    pub(super) fn publish_feeds(&self, lander: &Lander, at: Micros) {
+    /// Tells the screens the health of every feed; which are quiet.
+    pub(super) fn publish_feeds(&self, lander: &Lander, at: Micros) -> BTreeSet<String> {
         let mut silent = BTreeSet::new();
         let feeds: Vec<Value> = lander
             .feeds()
@@ -182,7 +182,8 @@ impl Board {
             })
             .collect();
         self.hub.publish_state(StateChannel::Feeds, &json!({ "feeds": feeds }), at);
-        self.heard(silent, at);
+        self.heard(silent.clone(), at);
+        silent
     }
 }
 

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::Workshop;
 use super::board::Board;
 use crate::config::Connector;
-use crate::connect::{Health, HttpPoll, Runner};
+use crate::connect::{Health, Runner};
 use crate::journal::{Audit, Audited};
 use crate::model::{Problem, SubmissionId};
 
@@ -69,6 +69,6 @@ fn runner(workshop: &Workshop, connector: &Connector) -> Result<Runner> {
     let what = || format!("[[connectors]] `{name}` in cityloom.toml");
     let feed = feed.to_string();
     workshop.lander.feed(&feed).with_context(what)?;
-    let connector = Box::new(HttpPoll::new(source).with_context(what)?);
+    let connector = source.connector(&workshop.clock).with_context(what)?;
     Ok(Runner { name, feed, every, connector })
 }

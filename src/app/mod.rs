@@ -3,7 +3,8 @@
 //! `workshop.rs` opens a city for any command; `serve.rs` runs it, with one file for each flow: `tick.rs` (feeds →
 //! queries → layers, alerts, KPIs), `reload.rs` (saved queries), `drop_folder.rs` (files → lake), `generate.rs` (the
 //! demo's feeds → lake), `outlet.rs` (journal → hub), `duty.rs` (duty feed → desk), `board.rs` (states of the wall), `lock.rs` (keys → the guard),
-//! `listen.rs` (live sources → lake), `uploads.rs` (complete uploads → lake), `tend.rs` (small files → large ones).
+//! `listen.rs` (live sources → lake), `silence.rs` (quiet feeds → journal),
+//! `uploads.rs` (complete uploads → lake), `tend.rs` (small files → large ones).
 
 mod board;
 mod drop_folder;
@@ -14,6 +15,7 @@ mod lock;
 mod outlet;
 mod reload;
 mod serve;
+mod silence;
 mod tend;
 mod tick;
 mod uploads;

@@ -22,6 +22,7 @@ use super::duty::{DutyWatch, land_first};
 use super::generate::{Demo, Feeder};
 use super::lock::{KeyWatch, guard};
 use super::outlet::{self, DeskLog};
+use super::silence::Silence;
 use super::tick::Sinks;
 use super::{Workshop, WorkshopOptions, listen, reload, tend, uploads};
 use crate::config::Settings;
@@ -256,7 +257,7 @@ async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
     let (mut saved, _watcher) = reload::watch(&workshop.settings.root.join("queries"))?;
     let mut loaded = Vec::new();
     load(&workshop, &engine, &sinks, &audit, &mut loaded).await?;
-    let mut feeding = JoinSet::new();
+    let (mut feeding, mut silence) = (JoinSet::new(), Silence::default());
     if let Some(demo) = demo {
         let now = workshop.clock.now();
         let mut feeder = Feeder::new(demo, workshop.settings.seed, Arc::clone(&workshop.lander), now);
@@ -286,7 +287,8 @@ async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
                     () = sinks.tick(&engine, Tick::Moved, now) => {}
                 }
                 sinks.desk.lapse(now).await?;
-                board.publish_feeds(&workshop.lander, now);
+                let silent = board.publish_feeds(&workshop.lander, now);
+                silence.tell(silent, &workshop.lander, &sinks.desk, now).await?;
                 ready.store(true, Ordering::Release);
             }
         }

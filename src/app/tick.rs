@@ -11,6 +11,7 @@ use arrow::record_batch::RecordBatch;
 use arrow::util::display::array_value_to_string;
 
 use super::board::Board;
+use super::silence;
 use crate::alert::{Condition, Detail, DetailValue};
 use crate::fusion::{Change, Engine, Kind, Query, QueryFile, QuerySet, Tick};
 use crate::hub::Hub;
@@ -82,7 +83,8 @@ impl Sinks {
         }
         let alerting: BTreeSet<QueryName> =
             self.desk.alerts().items.into_iter().map(|alert| alert.query).collect();
-        for query in alerting.into_iter().filter(|query| !stands(query, Kind::Alert)) {
+        let of_queries = alerting.into_iter().filter(|query| !silence::is_of_feeds(query));
+        for query in of_queries.filter(|query| !stands(query, Kind::Alert)) {
             self.desk.settle(query, Vec::new(), now).await?;
         }
         Ok(())

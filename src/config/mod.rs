@@ -1,12 +1,12 @@
 //! The city folder: settings, contracts and areas as people write them, read and checked.
 //!
-//! `raw.rs` is the TOML as typed, `settings.rs` what it means, `connectors.rs` the live sources in it,
-//! `folder.rs` the files beside it. Queries are
-//! `fusion`'s to read.
+//! `raw.rs` and `raw_connectors.rs` are the TOML as typed, `settings.rs` and `connectors.rs` what it means, `folder.rs` the
+//! files beside it. Queries are `fusion`'s to read.
 
 mod connectors;
 mod folder;
 mod raw;
+mod raw_connectors;
 mod settings;
 
 pub use connectors::Connector;

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use super::raw_connectors::Connector;
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Raw {
@@ -107,34 +109,4 @@ pub(super) struct Access {
 pub(super) struct Tls {
     pub certificate: String,
     pub key: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Connector {
-    pub name: String,
-    pub feed: String,
-    pub http_poll: HttpPoll,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct HttpPoll {
-    pub url: String,
-    pub every_s: u64,
-    #[serde(default)]
-    pub rows: String,
-    #[serde(default)]
-    pub row: String,
-    pub error: Option<String>,
-    pub secret: Option<Secret>,
-    pub most_mib: Option<u64>,
-    pub timeout_s: Option<u64>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Secret {
-    pub header: String,
-    pub file: String,
 }

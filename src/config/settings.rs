@@ -257,6 +257,7 @@ fn told(text: &str, error: &toml::de::Error) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connect::Source;
 
     const GOOD: &str = "[city]\ncode = '1'\nname_en = 'A'\nname_zh = '甲'\ntimezone = 'Asia/Shanghai'\n[areas]\nfile = 'a.geojson'\n";
 
@@ -272,7 +273,8 @@ mod tests {
         let settings = read(&format!("{GOOD}{connector}")).unwrap();
         let fire = &settings.connectors[0];
         assert_eq!((fire.feed.to_string().as_str(), fire.every), ("fire.incidents", Duration::from_mins(1)));
-        assert_eq!(fire.source.most_bytes, 16 << 20);
+        let Source::HttpPoll(poll) = &fire.source else { panic!("{fire:?}") };
+        assert_eq!(poll.most_bytes, 16 << 20);
         let wrong = |from: &str, to: &str| {
             let problem = read(&format!("{GOOD}{}", connector.replace(from, to))).unwrap_err();
             (problem.line, problem.message)
@@ -282,6 +284,30 @@ mod tests {
         assert!(wrong("fire.incidents", "fire").1.contains("connectors: `fire`: feed"));
         let twice = read(&format!("{GOOD}{connector}{connector}")).unwrap_err();
         assert!(twice.message.contains("of one connector only"), "{twice}");
+        assert!(wrong("https://a", "https://u:p@a").1.contains("in the clear"));
+        assert!(
+            wrong("http_poll.rows", "websocket.url = 'ws://a'\nhttp_poll.rows")
+                .1
+                .contains("it has 2 sources")
+        );
+    }
+
+    #[test]
+    fn each_kind_of_connector_is_read() {
+        let broker = "[[connectors]]\nname = 'air'\nfeed = 'env.air'\n[connectors.mqtt]\nurl = 'mqtts://b.example'\n\
+            client_id = 'city'\ntopics = ['air/#']\nuser = 'u'\npassword = { env = 'P' }\nmessages = { format = 'sensorthings' }\n";
+        let database = "[[connectors]]\nname = 'calls'\nfeed = 'city.calls'\n[connectors.postgres]\n\
+            url = 'postgres://reader@db.example/calls'\nevery_s = 5\nselect = 'SELECT * FROM calls'\ncursor = 'changed'\nkey = ['id']\n";
+        let settings = read(&format!("{GOOD}{broker}{database}")).unwrap();
+        let Source::Mqtt(mqtt) = &settings.connectors[0].source else { panic!("no broker") };
+        assert_eq!((mqtt.port, mqtt.tls.is_some(), mqtt.most_messages), (8883, true, 500));
+        assert!(matches!(&settings.connectors[1].source, Source::Postgres(_)));
+        let problem = read(&format!("{GOOD}{}", broker.replace("topics", "topic"))).unwrap_err();
+        assert_eq!(problem.help.as_deref(), Some("did you mean `topics`?"));
+        let problem = read(&format!("{GOOD}{}", broker.replace("user = 'u'\n", ""))).unwrap_err();
+        assert!(problem.message.contains("user and password come together"), "{problem}");
+        let problem = read(&format!("{GOOD}{}", database.replace("['id']", "[]"))).unwrap_err();
+        assert!(problem.message.contains("tell rows of one cursor value apart"), "{problem}");
     }
 
     #[test]

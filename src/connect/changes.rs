@@ -30,6 +30,18 @@ impl Seen {
         (news, now)
     }
 
+    /// Forgets rows: they are new again the next time.
+    pub(super) fn forget(&mut self, rows: &[Row]) {
+        for row in rows {
+            self.0.remove(&fingerprint(row));
+        }
+    }
+
+    /// Remembers what another list held, too.
+    pub(super) fn join(&mut self, other: &Self) {
+        self.0.extend(&other.0);
+    }
+
     /// As it stands in a cursor.
     pub(super) fn to_text(&self) -> String {
         let bytes: Vec<u8> = self.0.iter().flat_map(|print| print.to_be_bytes()).collect();

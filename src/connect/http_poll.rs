@@ -1,36 +1,29 @@
 //! Asks an address for JSON, as often as its settings say, and only for what has changed where the server can tell.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::header::{
-    ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, RETRY_AFTER,
-};
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use reqwest::header::{ETAG, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
+use reqwest::{StatusCode, Url};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::changes::Seen;
+use super::http::{Asker, Secret, refused, text_of};
 use super::json_rows::{RowPlace, rows_of};
-use super::{Connector, Polled, Trouble};
+use super::{Connector, Polled, Row, Trouble};
+use crate::ingest::{Document, Entry, entries, records};
 
-/// A server cannot send a connector away for longer.
-const LONGEST_WAIT: Duration = Duration::from_hours(1);
-/// How long the connection itself may take.
-const CONNECT: Duration = Duration::from_secs(10);
+/// Alerts that are read at one asking; the rest is read at the next.
+const MOST_ALERTS: usize = 50;
 
 /// What to ask, and how much of an answer is taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpPollConfig {
     /// `http` or `https`.
     pub url: Url,
-    /// JSON Pointer to the list of rows.
-    pub rows: String,
-    /// JSON Pointer from an element of the list to the row.
-    pub row: String,
-    /// JSON Pointer to what is there only in an error.
-    pub error: Option<String>,
+    /// What it answers with.
+    pub answer: Answer,
     /// A header that is not for everybody's eyes.
     pub secret: Option<Secret>,
     /// The largest answer, in bytes.
@@ -39,13 +32,18 @@ pub struct HttpPollConfig {
     pub timeout: Duration,
 }
 
-/// A header whose value stands in a file.
+/// What an address answers with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Secret {
-    /// The header, as `X-App-Token` or `Authorization`.
-    pub header: HeaderName,
-    /// The file, read anew for each asking.
-    pub file: PathBuf,
+pub enum Answer {
+    /// JSON with a list in it.
+    Json(RowPlace),
+    /// A document that is no table.
+    Document(Document),
+    /// An Atom feed that lists alerts of the Common Alerting Protocol.
+    CapFeed {
+        /// Where alerts may be, beside the feed's own host.
+        hosts: Vec<String>,
+    },
 }
 
 /// Where an HTTP source stands.
@@ -60,8 +58,7 @@ struct Cursor {
 #[derive(Debug)]
 pub struct HttpPoll {
     config: HttpPollConfig,
-    place: RowPlace,
-    client: Client,
+    asker: Asker,
 }
 
 impl HttpPoll {
@@ -70,51 +67,56 @@ impl HttpPoll {
     /// # Errors
     /// Where the machine's TLS cannot be set up.
     pub fn new(config: HttpPollConfig) -> Result<Self, Trouble> {
-        let client = Client::builder()
-            .user_agent(concat!("cityloom/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT)
-            .timeout(config.timeout)
-            .build()
-            .map_err(|error| Trouble::Lasting(told(&error)))?;
-        let place =
-            RowPlace { rows: config.rows.clone(), row: config.row.clone(), error: config.error.clone() };
-        Ok(Self { config, place, client })
+        let asker = Asker::new(&config.url, config.secret.clone(), config.most_bytes, config.timeout)?;
+        Ok(Self { config, asker })
     }
 
-    fn request(&self, cursor: &Cursor) -> Result<RequestBuilder, Trouble> {
-        let mut request = self.client.get(self.config.url.clone());
-        if let Some(Secret { header, file }) = &self.config.secret {
-            let value = std::fs::read_to_string(file)
-                .map_err(|error| Trouble::Lasting(format!("the secret {}: {error}", file.display())))?;
-            request = request.header(header, value.trim());
-        }
-        if let Some(etag) = &cursor.etag {
-            request = request.header(IF_NONE_MATCH, etag);
-        }
-        if let Some(modified) = &cursor.modified {
-            request = request.header(IF_MODIFIED_SINCE, modified);
-        }
-        Ok(request)
-    }
-
-    async fn body(&self, mut answer: Response) -> Result<Vec<u8>, Trouble> {
-        let most = self.config.most_bytes;
-        let too_large = || {
-            Trouble::Lasting(format!(
-                "the answer is larger than {most} bytes; raise most_mib, or ask for less at a time"
-            ))
-        };
-        if answer.content_length().is_some_and(|bytes| bytes > most as u64) {
-            return Err(too_large());
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|error| Trouble::passing(told(&error)))? {
-            if body.len() + chunk.len() > most {
-                return Err(too_large());
+    /// The rows of the alerts that a feed lists and that were not read before, what has been read now, and whether that
+    /// is all.
+    async fn alerts(
+        &self,
+        feed: &[u8],
+        hosts: &[String],
+        seen: &Seen,
+    ) -> Result<(Vec<Row>, Seen, bool), Trouble> {
+        let entries = entries(feed).map_err(|error| Trouble::passing(error.to_string()))?;
+        let listed = entries.iter().map(entry_row).collect();
+        let (news, mut now) = seen.news(listed);
+        let all = news.len() <= MOST_ALERTS;
+        let mut rows = Vec::new();
+        for entry in entries.iter().filter(|entry| news.contains(&entry_row(entry))).take(MOST_ALERTS) {
+            let link = self.config.url.join(&entry.link);
+            let link = link.map_err(|error| Trouble::Lasting(format!("a link of the feed: {error}")))?;
+            let host = link.host_str().unwrap_or_default();
+            let own = self.config.url.host_str() == Some(host) || hosts.iter().any(|other| other == host);
+            if !own || !matches!(link.scheme(), "http" | "https") {
+                return Err(Trouble::Lasting(format!(
+                    "the feed sends us to the host `{host}`; name it in `hosts` if alerts may come from there"
+                )));
             }
-            body.extend_from_slice(&chunk);
+            let answer = self.asker.ask(link, &[]).await?;
+            if matches!(answer.status(), StatusCode::NOT_FOUND | StatusCode::GONE) {
+                tracing::warn!(alert.id = entry.id, "an alert that is listed is not there");
+                rows.push(Row::new());
+                continue;
+            }
+            if !answer.status().is_success() {
+                return Err(refused(&answer));
+            }
+            match records(Document::Cap, &self.asker.body(answer).await?) {
+                Ok(alert) => rows.extend(alert),
+                // One broken alert must not keep the others from the wall: its row has no values, and is rejected.
+                Err(error) => {
+                    tracing::warn!(alert.id = entry.id, "an alert that cannot be read: {error}");
+                    rows.push(Row::new());
+                }
+            }
         }
-        Ok(body)
+        if !all {
+            let left: Vec<Row> = news.into_iter().skip(MOST_ALERTS).collect();
+            now.forget(&left);
+        }
+        Ok((rows, now, all))
     }
 }
 
@@ -122,7 +124,10 @@ impl HttpPoll {
 impl Connector for HttpPoll {
     async fn poll(&mut self, cursor: Option<&Value>) -> Result<Polled, Trouble> {
         let held: Cursor = cursor.and_then(|cursor| Cursor::deserialize(cursor).ok()).unwrap_or_default();
-        let answer = self.request(&held)?.send().await.map_err(|error| Trouble::passing(told(&error)))?;
+        let known = [(IF_NONE_MATCH, &held.etag), (IF_MODIFIED_SINCE, &held.modified)];
+        let known: Vec<(HeaderName, &str)> =
+            known.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect();
+        let answer = self.asker.ask(self.config.url.clone(), &known).await?;
         if answer.status() == StatusCode::NOT_MODIFIED {
             return Ok(Polled::Unchanged);
         }
@@ -131,47 +136,47 @@ impl Connector for HttpPoll {
         }
         let text = |name| text_of(answer.headers(), name);
         let (etag, modified) = (text(ETAG), text(LAST_MODIFIED));
-        let rows = rows_of(&self.body(answer).await?, &self.place)?;
-        let (rows, seen) = Seen::from_text(&held.seen).news(rows);
-        let next = Cursor { etag, modified, seen: seen.to_text() };
-        let cursor = serde_json::to_value(next).map_err(|error| Trouble::Lasting(error.to_string()))?;
-        Ok(Polled::Rows { rows, cursor })
+        let body = self.asker.body(answer).await?;
+        let seen = Seen::from_text(&held.seen);
+        let (rows, seen) = match &self.config.answer {
+            Answer::Json(place) => seen.news(rows_of(&body, place)?),
+            Answer::Document(document) => seen.news(rows_of_document(*document, &body)?),
+            Answer::CapFeed { hosts } => {
+                let (rows, seen, all) = self.alerts(&body, hosts, &seen).await?;
+                // What is left for the next time is asked for again, whatever the server says of changes.
+                let known = |text: Option<String>| text.filter(|_| all);
+                return polled(rows, known(etag), known(modified), &seen);
+            }
+        };
+        polled(rows, etag, modified, &seen)
+    }
+
+    /// An alert and a vehicle are told for themselves; a list is one answer.
+    fn by_message(&self) -> bool {
+        !matches!(self.config.answer, Answer::Json(_))
     }
 }
 
-fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<String> {
-    headers.get(name)?.to_str().ok().map(str::to_owned)
+fn polled(
+    rows: Vec<Row>,
+    etag: Option<String>,
+    modified: Option<String>,
+    seen: &Seen,
+) -> Result<Polled, Trouble> {
+    let next = Cursor { etag, modified, seen: seen.to_text() };
+    let cursor = serde_json::to_value(next).map_err(|error| Trouble::Lasting(error.to_string()))?;
+    Ok(Polled::Rows { rows, cursor })
 }
 
-fn refused(answer: &Response) -> Trouble {
-    let why = format!("the server answers {}", answer.status());
-    let passing = answer.status().is_server_error()
-        || [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT].contains(&answer.status());
-    if !passing {
-        return Trouble::Lasting(why);
-    }
-    // A date instead of seconds is rare enough to be left to the backoff.
-    let after = text_of(answer.headers(), RETRY_AFTER).and_then(|text| text.parse().ok());
-    Trouble::Passing { why, after: after.map(|seconds| Duration::from_secs(seconds).min(LONGEST_WAIT)) }
+fn rows_of_document(document: Document, body: &[u8]) -> Result<Vec<Row>, Trouble> {
+    records(document, body).map_err(|error| Trouble::passing(error.to_string()))
 }
 
-/// An error with its causes; the address is left out, it may hold a key.
-fn told(error: &reqwest::Error) -> String {
-    let mut causes = Vec::new();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        causes.push(cause.to_string());
-        source = cause.source();
-    }
-    let what = if error.is_timeout() {
-        "no answer in time"
-    } else if error.is_connect() {
-        "no connection"
-    } else {
-        "the answer broke off"
-    };
-    match causes.last() {
-        Some(cause) => format!("{what}: {cause}"),
-        None => what.to_owned(),
-    }
+/// An entry as a list's element: changed it is another.
+fn entry_row(entry: &Entry) -> Row {
+    let text = |text: &str| Value::String(text.to_owned());
+    [("id", text(&entry.id)), ("updated", text(&entry.updated)), ("link", text(&entry.link))]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }

@@ -1,21 +1,49 @@
 //! Connectors: live sources that somebody else serves, asked again and again; what is new goes to the lander.
 //!
-//! `json_rows.rs` finds the rows of an answer, `changes.rs` what is new in them, `http_poll.rs` asks, `runner.rs` asks on
-//! and on. A connector says where it stands by a cursor, which moves with the landing's commit and not before. Every kind
-//! passes `conformance_tests.rs`.
+//! One file for each kind, `source.rs` lists them, `http.rs` is what two of them share, `runner.rs` asks on and on. `json_rows.rs` finds the rows of an answer,
+//! `changes.rs` what is new in them, `message.rs` reads one message, `held.rs` keeps what a source does not tell twice. A
+//! connector says where it stands by a cursor, which moves with the landing's commit and not before. Every kind passes one
+//! suite, `tests/it/conformance.rs`.
 
 mod changes;
+mod held;
+mod http;
 mod http_poll;
 mod json_rows;
+mod message;
+mod mqtt;
+mod nats;
+mod open311;
+mod postgres;
 mod runner;
+mod secret;
+mod source;
+mod tls;
+mod websocket;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-pub use http_poll::{HttpPoll, HttpPollConfig, Secret};
+pub use http::Secret;
+pub use http_poll::{Answer, HttpPoll, HttpPollConfig};
+pub use json_rows::RowPlace;
+pub use message::{MessageFormat, Reading};
+pub use mqtt::{Mqtt, MqttConfig};
+pub use nats::{Nats, NatsConfig};
+pub use open311::{Open311, Open311Config, Window};
+pub use postgres::{Postgres, PostgresConfig};
 pub use runner::{Health, Runner};
+pub use secret::{Login, SecretAt};
+pub use source::Source;
+pub use tls::Authority;
+pub use websocket::{WebSocket, WebSocketConfig};
+
+/// What an address answers with that is no JSON.
+pub use crate::ingest::{Document, Entity};
+/// Of a database: server, user and name.
+pub use tokio_postgres::Config as PostgresServer;
 
 /// A row as it came: names and values.
 pub type Row = Map<String, Value>;
@@ -24,10 +52,16 @@ pub type Row = Map<String, Value>;
 #[async_trait]
 pub trait Connector: Send {
     /// What there is beyond `cursor`; without one, all that there is. Asked twice with one cursor it gives nothing less.
+    /// A cursor that comes back has landed: what the source wants acknowledged may be acknowledged then.
     ///
     /// # Errors
     /// [`Trouble`]; the cursor stands where it stood.
     async fn poll(&mut self, cursor: Option<&Value>) -> Result<Polled, Trouble>;
+
+    /// Whether each row is told for itself, so that one that lacks a column says nothing of the others.
+    fn by_message(&self) -> bool {
+        false
+    }
 }
 
 /// What an asking brought.
@@ -65,8 +99,3 @@ impl Trouble {
         Self::Passing { why: why.into(), after: None }
     }
 }
-
-// It serves its sources by axum, which only the server feature brings.
-#[cfg(test)]
-#[cfg(feature = "server")]
-mod conformance_tests;

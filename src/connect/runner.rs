@@ -6,7 +6,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use tokio_util::sync::CancellationToken;
 
-use super::{Connector, Polled, Trouble};
+use super::{Connector, Polled, Row, Trouble};
 use crate::ingest::{Cursor, Lander, Receipt, Refusal, text_columns};
 
 /// The first wait after a failure, and the longest.
@@ -105,10 +105,14 @@ impl Runner {
         polled: Polled,
         cursor: &mut Option<serde_json::Value>,
     ) -> Result<Health, Trouble> {
-        let Polled::Rows { rows, cursor: next } = polled else { return Ok(Health::Quiet) };
+        let Polled::Rows { mut rows, cursor: next } = polled else { return Ok(Health::Quiet) };
         if rows.is_empty() {
             *cursor = Some(next);
             return Ok(Health::Quiet);
+        }
+        if self.connector.by_message() {
+            let feed = lander.feed(&self.feed).map_err(|refusal| lasting(&refusal))?;
+            has_all_columns(&mut rows, feed.contract.columns.iter().map(|column| column.header.as_str()));
         }
         let batch = text_columns(&rows).map_err(|error| Trouble::Lasting(error.to_string()))?;
         let mark = Cursor { source: self.name.clone(), state: Arc::new(next.clone()) };
@@ -118,6 +122,16 @@ impl Runner {
         })?;
         *cursor = Some(next);
         Ok(Health::Landed(Box::new(receipt)))
+    }
+}
+
+/// A column that no message has is one that each message lacks, and no reason to refuse them together.
+fn has_all_columns<'a>(rows: &mut [Row], headers: impl Iterator<Item = &'a str>) {
+    let Some(first) = rows.first_mut() else { return };
+    for header in headers {
+        if !first.contains_key(header) {
+            first.insert(header.to_owned(), serde_json::Value::Null);
+        }
     }
 }
 

@@ -4,19 +4,27 @@
 //! on as unreadable; only a file that is not what its format says is an error.
 
 mod budget;
+mod cap;
 mod csv;
 mod dialect;
+mod feed;
 mod geojson;
+mod gtfs_realtime;
 mod guard;
 mod limits;
 mod ndjson;
 mod parquet;
+mod records;
 mod text_batch;
 mod unpack;
 mod xlsx;
+mod xml;
 
+pub use feed::{Entry, entries};
+pub use gtfs_realtime::Entity;
 pub use limits::{Bound, Limits};
 pub use ndjson::text_columns;
+pub use records::{Document, records};
 
 use std::fs::File;
 use std::sync::Arc;
@@ -53,7 +61,14 @@ pub enum Format {
     GeoJson,
     /// An Excel workbook.
     Xlsx,
+    /// An alert of the Common Alerting Protocol, 1.0 to 1.2.
+    Cap,
+    /// A feed of GTFS-realtime.
+    GtfsRealtime,
 }
+
+/// What a document tells at once: names and values.
+pub type Record = serde_json::Map<String, serde_json::Value>;
 
 /// How a file was read: what nobody said and was told from its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +118,11 @@ impl Format {
             Some("geojson") => Some(Self::GeoJson),
             Some("xlsx") => Some(Self::Xlsx),
             Some("parquet") => Some(Self::Parquet),
+            Some("cap") => Some(Self::Cap),
+            Some("xml") if head.windows(31).any(|w| w == b"urn:oasis:names:tc:emergency:ca") => {
+                Some(Self::Cap)
+            }
+            Some("pb" | "protobuf") => Some(Self::GtfsRealtime),
             Some("json") if head.windows(19).any(|w| w == b"\"FeatureCollection\"") => Some(Self::GeoJson),
             Some("json") => Some(Self::Ndjson),
             _ => None,
@@ -178,8 +198,8 @@ pub enum Error {
     },
     /// Its format cannot be told.
     #[error(
-        "`{0}` is neither Parquet, CSV (.csv), NDJSON (.ndjson), GeoJSON (.geojson) nor Excel (.xlsx), packed with gzip \
-         or zstd or not"
+        "`{0}` is neither Parquet, CSV (.csv), NDJSON (.ndjson), GeoJSON (.geojson), Excel (.xlsx), CAP (.cap) nor GTFS-realtime (.pb), \
+         packed with gzip or zstd or not"
     )]
     FormatUnknown(String),
     /// There is no room for what is unpacked.
@@ -270,6 +290,10 @@ pub fn decode(
         }),
         Format::Ndjson => text(file).and_then(|text| ndjson::decode(text, request, sink)).map(|()| plain),
         Format::GeoJson => text(file).and_then(|text| geojson::decode(text, request, sink)).map(|()| plain),
+        Format::Cap => text(file).and_then(|file| records::decode_cap(file, request, sink)).map(|()| plain),
+        Format::GtfsRealtime => {
+            text(file).and_then(|file| records::decode_gtfs(file, request, sink)).map(|()| plain)
+        }
     };
     // Readers know only that their input failed; why it was ended is known here.
     read.map_err(|error| verdict.take().unwrap_or(error))

@@ -19,7 +19,7 @@ mod try_out;
 mod uploads;
 mod veil;
 
-pub use crate::decode::text_columns;
+pub use crate::decode::{Document, Entity, Entry, entries, records, text_columns};
 pub use crate::lake::Cursor;
 pub use bounds::Bounds;
 pub use land::{Feed, Lander, Terms, Upload};

@@ -13,11 +13,15 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use cityloom::app::{Workshop, WorkshopOptions};
 use cityloom::config::Connector;
-use cityloom::connect::{Health, HttpPoll, Runner};
+use cityloom::connect::{Health, Runner};
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::Packet;
+use rumqttc::v5::{AsyncClient, Event, MqttOptions};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::binary::real_data;
+use crate::peers::Daemon;
 use crate::server::city::readings;
 use crate::server::{City, Screen, Server, eventually};
 
@@ -206,7 +210,7 @@ async fn a_real_day_of_polls_becomes_its_incidents_and_their_changes() {
     };
     let workshop = Workshop::open(&options).await.unwrap();
     let Connector { name, source: config, .. } = workshop.settings.connectors[0].clone();
-    let connector = Box::new(HttpPoll::new(config).unwrap());
+    let connector = config.connector(&workshop.clock).unwrap();
     let runner = Runner { name, feed: FEED.into(), every: Duration::from_millis(2), connector };
     let (shutdown, tally) = (CancellationToken::new(), Arc::new(Mutex::new(Tally::default())));
     source.says(200, polls[0].clone());
@@ -280,10 +284,94 @@ async fn a_feed_that_goes_quiet_is_told_and_so_is_its_return() {
     screen.shows("that the feed is quiet", silent).await;
     server.land("traffic.speed", readings(0, 1..2, 30.0)).await;
     screen.shows("that it is back", |screen| !silent(screen)).await;
+    // Both are events in the journal, in both languages; nobody is sent out for them.
+    eventually("the journal to hold both", async || {
+        let files = std::fs::read_dir(city.data().join("journal")).unwrap().map(|file| file.unwrap().path());
+        let text: String = files.filter_map(|file| std::fs::read_to_string(file).ok()).collect();
+        let of_feed: Vec<&str> = text.lines().filter(|line| line.contains("cityloom_no_signal")).collect();
+        let both = |kind: &str| of_feed.iter().any(|line| line.contains(kind));
+        (both("alert_raised") && both("alert_cleared") && both("无信号") && both("No signal")).then_some(())
+    })
+    .await;
     eventually("the log to tell both", async || {
         let log = server.log();
         (log.contains("no signal") && log.contains("the signal is back")).then_some(())
     })
     .await;
+    server.stop().await;
+}
+
+/// A reading as a sensor's gateway publishes it.
+async fn publish(broker: &Daemon, topic: &str, payloads: &[String]) {
+    let mut options = MqttOptions::new(uuid::Uuid::now_v7(), "127.0.0.1", broker.address.port());
+    options.set_credentials("city", "br0ker").set_keep_alive(Duration::from_mins(1));
+    let (client, mut events) = AsyncClient::new(options, payloads.len() + 1);
+    for payload in payloads {
+        client.try_publish(topic, QoS::AtLeastOnce, false, payload.clone()).unwrap();
+    }
+    let mut owed = payloads.len();
+    while owed > 0 {
+        if let Event::Incoming(Packet::PubAck(_)) = events.poll().await.unwrap() {
+            owed -= 1;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_broker_feeds_the_city_and_a_kill_loses_nothing() {
+    let Some(broker) = Daemon::mosquitto(Some(("city", "br0ker"))) else { return };
+    let city = City::new();
+    let settings = std::fs::read_to_string(city.root().join("cityloom.toml")).unwrap();
+    let connector = format!(
+        "[[connectors]]\nname = \"air\"\nfeed = \"environment.air\"\n[connectors.mqtt]\nurl = \"mqtt://127.0.0.1:{}\"\n\
+         client_id = \"cityloom\"\ntopics = [\"v1.1/+/Observations\"]\nuser = \"city\"\npassword = {{ file = \"password\" }}\n\
+         messages = {{ format = \"sensorthings\", gather_ms = 20 }}\n",
+        broker.address.port()
+    );
+    city.write("cityloom.toml", &format!("{settings}{connector}"));
+    city.write("password", "br0ker\n");
+    city.write(
+        "schemas/environment/air.odcs.yaml",
+        "apiVersion: v3.1.0\nkind: DataContract\nid: environment.air\nname: Air\nversion: 1.0.0\nstatus: active\n\
+         domain: environment\nschema:\n  - name: air\n    physicalType: table\n    properties:\n\
+         \x20     - { name: sensor, physicalName: datastream, logicalType: integer, required: true }\n\
+         \x20     - { name: at, physicalName: phenomenon_time, logicalType: timestamp, required: true }\n\
+         \x20     - { name: pm25, physicalName: result, logicalType: number, required: true, logicalTypeOptions: { minimum: 0 } }\n",
+    );
+    let observation = |value: i32| {
+        format!(
+            "{{\"phenomenonTime\":\"2026-01-01T00:00:00Z\",\"result\":{value},\"Datastream\":{{\"@iot.id\":7}}}}"
+        )
+    };
+    let topic = "v1.1/Datastreams(7)/Observations";
+    let mut server = Server::start(&city).await;
+    server.claim("a message that cannot be read");
+    let landed = async |server: &Server, rows: u64| {
+        eventually("observations", async || (server.rows("environment.air").await == rows).then_some(()))
+            .await;
+    };
+    // The broker keeps for a client that it knows; it is known once it has subscribed, and that is what landing shows.
+    eventually("the first observation", async || {
+        publish(&broker, topic, &[observation(-1)]).await;
+        let feeds = server.json("/api/feeds").await;
+        let air = feeds["feeds"].as_array()?.iter().find(|feed| feed["feed"] == "environment.air")?;
+        (air["quarantined"].as_u64() > Some(0)).then_some(())
+    })
+    .await;
+    publish(&broker, topic, &[observation(1), "no JSON".into(), observation(2)]).await;
+    landed(&server, 2).await;
+    let log = server.log();
+    assert!(log.contains("a message that cannot be read") && !log.contains("br0ker"), "{log}");
+    // Killed as it lands, and spoken to while nobody listens.
+    let many: Vec<String> = (3..203).map(observation).collect();
+    publish(&broker, topic, &many[..100]).await;
+    server.kill();
+    publish(&broker, topic, &many[100..]).await;
+    let mut server = Server::start(&city).await;
+    server.claim("a message that cannot be read");
+    landed(&server, 202).await;
+    let sql = "SELECT count(*) AS n, count(DISTINCT pm25) AS each, CAST(max(pm25) AS INT) AS most FROM environment.air";
+    let rows = city.cityloom(&["sql", sql, "--format", "csv"]);
+    assert_eq!(String::from_utf8(rows.stdout).unwrap(), "n,each,most\n202,202,202\n");
     server.stop().await;
 }

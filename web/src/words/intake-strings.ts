@@ -30,8 +30,8 @@ export const INTAKE = {
   meaning: w('要求', 'What it must be'),
   sample: w('下载样例文件', 'Download a sample file'),
   formats: w(
-    'Parquet、CSV、Excel、NDJSON、GeoJSON，可用 gzip 或 zstd 压缩',
-    'Parquet, CSV, Excel, NDJSON, GeoJSON, also packed with gzip or zstd',
+    'Parquet、CSV、Excel、NDJSON、GeoJSON、CAP、GTFS-realtime，可用 gzip 或 zstd 压缩',
+    'Parquet, CSV, Excel, NDJSON, GeoJSON, CAP, GTFS-realtime, also packed with gzip or zstd',
   ),
   upload: w('报送文件', 'Send a file'),
   uploadMended: w('报送补正行', 'Send mended rows'),

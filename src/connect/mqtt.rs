@@ -1,0 +1,250 @@
+//! Listens to an MQTT 5 broker. A message is acknowledged when its rows are in a commit, and not before.
+//!
+//! The broker keeps the session while nobody listens and sends again what was not acknowledged. What had landed and was
+//! not acknowledged when the process died is known by its fingerprint in the cursor.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{
+    ConnectReturnCode, Filter, Packet, Publish, SubscribeReasonCode as Granted,
+};
+use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
+use rumqttc::{TlsConfiguration, Transport};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
+use uuid::Uuid;
+
+use super::held::{Held, Settled};
+use super::secret::Login;
+use super::tls::Authority;
+use super::{Connector, Polled, Reading, Trouble};
+
+/// How long the connection and the subscription may take.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long an asking waits for a message; the connection lives on between askings.
+const LISTEN: Duration = Duration::from_secs(1);
+/// The broker hears of us at least so often.
+const KEEP_ALIVE: Duration = Duration::from_mins(1);
+
+/// Which broker to listen to, and for what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MqttConfig {
+    /// The broker's name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Whom to believe; none: no TLS.
+    pub tls: Option<Authority>,
+    /// Who we are to the broker; it keeps what comes for this name.
+    pub client_id: String,
+    /// User and password.
+    pub login: Option<Login>,
+    /// Topics, `+` and `#` as MQTT has them.
+    pub topics: Vec<String>,
+    /// How messages are read.
+    pub reading: Reading,
+    /// How long messages are gathered into one landing.
+    pub gather: Duration,
+    /// Messages of one landing, and those that the broker may send ahead of acknowledgements.
+    pub most_messages: u16,
+    /// The largest message, in bytes.
+    pub most_bytes: u32,
+    /// How long the broker keeps messages for us while we are away.
+    pub keep: Duration,
+}
+
+/// Listens to one broker.
+#[derive(Debug)]
+pub struct Mqtt {
+    config: MqttConfig,
+    connection: Option<Connection>,
+    held: Held<Vec<Publish>>,
+}
+
+struct Connection {
+    client: AsyncClient,
+    events: EventLoop,
+    /// What came while the subscription was made.
+    early: VecDeque<Publish>,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("early", &self.early.len()).finish_non_exhaustive()
+    }
+}
+
+/// What landed last and may be sent again.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Cursor {
+    batch: String,
+    landed: BTreeSet<String>,
+}
+
+impl Mqtt {
+    /// A connector of these settings.
+    pub fn new(config: MqttConfig) -> Self {
+        Self { config, connection: None, held: Held::default() }
+    }
+
+    fn options(&self) -> Result<MqttOptions, Trouble> {
+        let config = &self.config;
+        let mut options = MqttOptions::new(&config.client_id, &config.host, config.port);
+        if let Some(authority) = &config.tls {
+            options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(authority.client()?)));
+        }
+        if let Some(login) = &config.login {
+            options.set_credentials(&login.user, login.password.read()?);
+        }
+        options.set_clean_start(false).set_manual_acks(true).set_keep_alive(KEEP_ALIVE);
+        options.set_connection_timeout(CONNECT.as_secs());
+        options.set_session_expiry_interval(u32::try_from(config.keep.as_secs()).ok());
+        options.set_receive_maximum(Some(config.most_messages));
+        options.set_max_packet_size(Some(config.most_bytes));
+        Ok(options)
+    }
+
+    async fn connect(&mut self) -> Result<Connection, Trouble> {
+        let (client, mut events) =
+            AsyncClient::new(self.options()?, usize::from(self.config.most_messages) + 16);
+        let filters = self.config.topics.iter().map(|topic| Filter::new(topic.clone(), QoS::AtLeastOnce));
+        client.try_subscribe_many(filters).map_err(|error| Trouble::Lasting(format!("topics: {error}")))?;
+        let (deadline, mut early) = (Instant::now() + CONNECT, VecDeque::new());
+        loop {
+            let event = timeout_at(deadline, events.poll())
+                .await
+                .map_err(|_| Trouble::passing("the broker does not answer"))?
+                .map_err(|error| broken(&error))?;
+            match event {
+                Event::Incoming(Packet::SubAck(answer)) => {
+                    let refused = answer.return_codes.iter().zip(&self.config.topics);
+                    let mut refused = refused.filter(|(code, _)| !matches!(code, Granted::Success(_)));
+                    return match refused.next() {
+                        Some((code, topic)) => Err(Trouble::Lasting(format!(
+                            "the broker refuses the topic `{topic}`: {code:?}; topics or the user's rights must change"
+                        ))),
+                        None => Ok(Connection { client, events, early }),
+                    };
+                }
+                Event::Incoming(Packet::Publish(message)) => early.push_back(message),
+                Event::Incoming(Packet::Disconnect(told)) => {
+                    return Err(Trouble::passing(format!("the broker hung up: {:?}", told.reason_code)));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Messages until there are enough or time is up; none where none came.
+    async fn gather(&mut self, connection: &mut Connection) -> Result<Vec<Publish>, Trouble> {
+        let mut messages: Vec<Publish> = connection.early.drain(..).collect();
+        let begun = |messages: &[Publish]| {
+            Instant::now() + if messages.is_empty() { LISTEN } else { self.config.gather }
+        };
+        let mut deadline = begun(&messages);
+        while messages.len() < usize::from(self.config.most_messages) {
+            match timeout_at(deadline, connection.events.poll()).await {
+                Err(_) => break,
+                Ok(Ok(Event::Incoming(Packet::Publish(message)))) => {
+                    messages.push(message);
+                    if messages.len() == 1 {
+                        deadline = begun(&messages);
+                    }
+                }
+                Ok(Ok(Event::Incoming(Packet::Disconnect(told)))) => {
+                    return Err(Trouble::passing(format!("the broker hung up: {:?}", told.reason_code)));
+                }
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return Err(broken(&error)),
+            }
+        }
+        Ok(messages)
+    }
+}
+
+impl Connection {
+    /// Queues acknowledgements. One that does not get through is a message that comes again and is known then.
+    fn acknowledge<'a>(&self, messages: impl IntoIterator<Item = &'a Publish>) {
+        for message in messages {
+            if let Err(error) = self.client.try_ack(message) {
+                tracing::debug!(%error, "an acknowledgement is put off");
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Connector for Mqtt {
+    async fn poll(&mut self, cursor: Option<&Value>) -> Result<Polled, Trouble> {
+        match self.held.settle(cursor) {
+            Settled::Again(polled) => return Ok(polled),
+            Settled::Landed(messages) => {
+                if let Some(connection) = &self.connection {
+                    connection.acknowledge(&messages);
+                }
+            }
+            Settled::Nothing => {}
+        }
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.connect().await?,
+        };
+        // A connection that failed is not kept: the broker sends again on the next one what this one owes.
+        let messages = self.gather(&mut connection).await?;
+        let before: Cursor = cursor.and_then(|cursor| Cursor::deserialize(cursor).ok()).unwrap_or_default();
+        let known = |message: &&Publish| message.dup && before.landed.contains(&fingerprint(message));
+        let (again, fresh): (Vec<&Publish>, Vec<&Publish>) = messages.iter().partition(known);
+        connection.acknowledge(again);
+        self.connection = Some(connection);
+        if fresh.is_empty() {
+            return Ok(Polled::Unchanged);
+        }
+        let mut rows = Vec::new();
+        for message in &fresh {
+            rows.extend(
+                self.config.reading.rows_of(&String::from_utf8_lossy(&message.topic), &message.payload),
+            );
+        }
+        let mut landed: BTreeSet<String> = fresh.iter().map(|message| fingerprint(message)).collect();
+        // What is sent again comes first; as long as nothing else came, more of it may be on its way.
+        if messages.iter().all(|message| message.dup) {
+            landed.extend(before.landed);
+        }
+        let next = Cursor { batch: Uuid::now_v7().to_string(), landed };
+        let next = serde_json::to_value(next).map_err(|error| Trouble::Lasting(error.to_string()))?;
+        let owed = fresh.into_iter().cloned().collect();
+        Ok(self.held.give(rows, next, owed))
+    }
+
+    fn by_message(&self) -> bool {
+        true
+    }
+}
+
+fn fingerprint(message: &Publish) -> String {
+    let topic = xxhash_rust::xxh3::xxh3_64(&message.topic);
+    // What is sent again has the packet's number again: two messages that say the same are still two.
+    format!("{}-{:x}", message.pkid, xxhash_rust::xxh3::xxh3_64_with_seed(&message.payload, topic))
+}
+
+fn broken(error: &ConnectionError) -> Trouble {
+    use ConnectReturnCode as Code;
+    match error {
+        ConnectionError::ConnectionRefused(
+            code @ (Code::BadUserNamePassword
+            | Code::NotAuthorized
+            | Code::ClientIdentifierNotValid
+            | Code::Banned
+            | Code::BadAuthenticationMethod
+            | Code::UnsupportedProtocolVersion),
+        ) => Trouble::Lasting(format!(
+            "the broker refuses us: {code:?}; user, password or client_id must change"
+        )),
+        ConnectionError::Tls(error) => Trouble::Lasting(format!("TLS with the broker: {error}")),
+        error => Trouble::passing(format!("the connection to the broker broke: {error}")),
+    }
+}

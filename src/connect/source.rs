@@ -1,0 +1,43 @@
+//! The kinds of live sources.
+
+use std::sync::Arc;
+
+use super::{
+    Connector, HttpPoll, HttpPollConfig, Mqtt, MqttConfig, Nats, NatsConfig, Open311, Open311Config,
+    Postgres, PostgresConfig, Trouble, WebSocket, WebSocketConfig,
+};
+use crate::model::Clock;
+
+/// What is asked, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// An address that answers with a list.
+    HttpPoll(HttpPollConfig),
+    /// An MQTT 5 broker.
+    Mqtt(MqttConfig),
+    /// A NATS `JetStream`.
+    Nats(NatsConfig),
+    /// An Open311 server.
+    Open311(Open311Config),
+    /// A PostgreSQL database.
+    Postgres(PostgresConfig),
+    /// A websocket.
+    WebSocket(WebSocketConfig),
+}
+
+impl Source {
+    /// A connector that has not been anywhere yet.
+    ///
+    /// # Errors
+    /// Where the machine cannot make one.
+    pub fn connector(self, clock: &Arc<dyn Clock>) -> Result<Box<dyn Connector>, Trouble> {
+        Ok(match self {
+            Self::HttpPoll(config) => Box::new(HttpPoll::new(config)?),
+            Self::Mqtt(config) => Box::new(Mqtt::new(config)),
+            Self::Nats(config) => Box::new(Nats::new(config)),
+            Self::Open311(config) => Box::new(Open311::new(config, Arc::clone(clock))?),
+            Self::Postgres(config) => Box::new(Postgres::new(config)),
+            Self::WebSocket(config) => Box::new(WebSocket::new(config)),
+        })
+    }
+}

@@ -1,0 +1,190 @@
+//! Listens to a websocket that sends JSON. What is sent while nobody listens is lost: a websocket has no memory.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::{SinkExt as _, StreamExt as _};
+use reqwest::Url;
+use reqwest::header::HeaderValue;
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::error::Error;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig as Bounds;
+use tokio_tungstenite::tungstenite::{Bytes, Message};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+use uuid::Uuid;
+
+use super::held::{Held, Settled};
+use super::tls::Authority;
+use super::{Connector, Polled, Reading, Row, Secret, Trouble};
+
+/// How long the connection may take.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long an asking waits for a message; the connection lives on between askings.
+const LISTEN: Duration = Duration::from_secs(1);
+/// After so much silence the other side is asked whether it is there; after twice as much it is not.
+const SILENCE: Duration = Duration::from_secs(20);
+
+/// Which websocket to listen to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebSocketConfig {
+    /// `ws` or `wss`.
+    pub url: Url,
+    /// Whom to believe.
+    pub authority: Authority,
+    /// A header that is not for everybody's eyes.
+    pub secret: Option<Secret>,
+    /// What is sent first, as many services want it.
+    pub subscribe: Option<String>,
+    /// How messages are read.
+    pub reading: Reading,
+    /// How long messages are gathered into one landing.
+    pub gather: Duration,
+    /// Rows of one landing.
+    pub most_rows: usize,
+    /// The largest message, in bytes.
+    pub most_bytes: usize,
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+struct Connection {
+    socket: WebSocketStream<Box<dyn Stream>>,
+    heard: Instant,
+    asked: bool,
+}
+
+/// Listens to one websocket.
+pub struct WebSocket {
+    config: WebSocketConfig,
+    connection: Option<Connection>,
+    held: Held<()>,
+}
+
+impl std::fmt::Debug for WebSocket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WebSocket").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl WebSocket {
+    /// A connector of these settings.
+    pub fn new(config: WebSocketConfig) -> Self {
+        Self { config, connection: None, held: Held::default() }
+    }
+
+    async fn connect(&mut self) -> Result<Connection, Trouble> {
+        let url = &self.config.url;
+        let wrong = |why: &str| Trouble::Lasting(format!("url: {why}"));
+        let host = url.host_str().ok_or_else(|| wrong("it names no host"))?.to_owned();
+        let port = url.port_or_known_default().ok_or_else(|| wrong("it names no port"))?;
+        let tcp = TcpStream::connect((host.as_str(), port)).await;
+        let tcp = tcp.map_err(|error| Trouble::passing(format!("no connection: {error}")))?;
+        let stream: Box<dyn Stream> = if url.scheme() == "wss" {
+            let name = ServerName::try_from(host).map_err(|error| wrong(&error.to_string()))?;
+            let secured = TlsConnector::from(self.config.authority.client()?).connect(name, tcp).await;
+            Box::new(secured.map_err(|error| Trouble::passing(format!("TLS: {error}")))?)
+        } else {
+            Box::new(tcp)
+        };
+        let mut request = url.as_str().into_client_request().map_err(|error| wrong(&error.to_string()))?;
+        if let Some(Secret { header, at }) = &self.config.secret {
+            let value = HeaderValue::from_str(&at.read()?)
+                .map_err(|_| Trouble::Lasting("the secret is no header's value".into()))?;
+            request.headers_mut().insert(header.clone(), value);
+        }
+        let most = Some(self.config.most_bytes);
+        let bounds = Bounds::default().max_message_size(most).max_frame_size(most);
+        let shaken = client_async_with_config(request, stream, Some(bounds)).await;
+        let (mut socket, _) = shaken.map_err(|error| broken(&error))?;
+        if let Some(first) = &self.config.subscribe {
+            socket.send(Message::text(first.clone())).await.map_err(|error| broken(&error))?;
+        }
+        Ok(Connection { socket, heard: Instant::now(), asked: false })
+    }
+
+    /// Rows until there are enough or time is up; none where none came.
+    async fn gather(&mut self, connection: &mut Connection) -> Result<Vec<Row>, Trouble> {
+        let mut rows = Vec::new();
+        let mut deadline = Instant::now() + LISTEN;
+        while rows.len() < self.config.most_rows {
+            let Ok(told) = timeout_at(deadline, connection.socket.next()).await else { break };
+            let message = match told {
+                None => return Err(Trouble::passing("the other side hung up")),
+                Some(told) => told.map_err(|error| broken(&error))?,
+            };
+            connection.heard = Instant::now();
+            connection.asked = false;
+            let payload = match message {
+                Message::Text(text) => Bytes::from(text),
+                Message::Binary(bytes) => bytes,
+                Message::Close(_) => return Err(Trouble::passing("the other side hung up")),
+                _ => continue,
+            };
+            if rows.is_empty() {
+                deadline = Instant::now() + self.config.gather;
+            }
+            rows.extend(self.config.reading.rows_of(self.config.url.path(), &payload));
+        }
+        Ok(rows)
+    }
+}
+
+impl Connection {
+    /// Asks a silent other side whether it is there, once, and then gives up on it.
+    async fn mind(&mut self) -> Result<(), Trouble> {
+        let silent = self.heard.elapsed();
+        if silent > SILENCE * 2 && self.asked {
+            return Err(Trouble::passing("the other side does not answer a ping"));
+        }
+        if silent > SILENCE && !self.asked {
+            self.asked = true;
+            let ping = self.socket.send(Message::Ping(Bytes::new()));
+            let sent = timeout(CONNECT, ping).await.map_err(|_| Trouble::passing("nothing can be sent"))?;
+            sent.map_err(|error| broken(&error))?;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Connector for WebSocket {
+    async fn poll(&mut self, cursor: Option<&Value>) -> Result<Polled, Trouble> {
+        if let Settled::Again(polled) = self.held.settle(cursor) {
+            return Ok(polled);
+        }
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => timeout(CONNECT, self.connect())
+                .await
+                .map_err(|_| Trouble::passing("the other side does not answer"))??,
+        };
+        let rows = self.gather(&mut connection).await?;
+        connection.mind().await?;
+        self.connection = Some(connection);
+        if rows.is_empty() {
+            return Ok(Polled::Unchanged);
+        }
+        Ok(self.held.give(rows, json!({ "batch": Uuid::now_v7().to_string() }), ()))
+    }
+
+    fn by_message(&self) -> bool {
+        true
+    }
+}
+
+fn broken(error: &Error) -> Trouble {
+    match error {
+        Error::Capacity(error) => Trouble::Lasting(format!("{error}; raise most_kib")),
+        Error::Http(answer) if answer.status().is_client_error() => {
+            Trouble::Lasting(format!("the other side answers {}", answer.status()))
+        }
+        error => Trouble::passing(format!("the connection broke: {error}")),
+    }
+}

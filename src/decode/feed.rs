@@ -1,0 +1,133 @@
+//! Atom: what a feed lists and where it is. Nothing of it is a row; it says which documents there are.
+
+use quick_xml::Reader;
+use quick_xml::escape::resolve_predefined_entity;
+use quick_xml::events::{BytesStart, Event};
+
+use super::{Error, xml};
+
+const FORMAT: &str = "Atom";
+
+/// Something that a feed lists.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Entry {
+    /// What it is called, for ever.
+    pub id: String,
+    /// When it changed.
+    pub updated: String,
+    /// Where it is, as the feed writes it.
+    pub link: String,
+}
+
+/// The entries of a feed.
+///
+/// # Errors
+/// Where it is no Atom feed, or an entry does not say what or where it is.
+pub fn entries(bytes: &[u8]) -> Result<Vec<Entry>, Error> {
+    let refused = |why: String| Error::Unreadable { format: FORMAT, why };
+    let text = xml::checked(FORMAT, bytes)?;
+    let mut reader = Reader::from_str(&text);
+    let (mut path, mut entries, mut entry) = (Vec::<Vec<u8>>::new(), Vec::new(), Entry::default());
+    let mut begun = false;
+    loop {
+        let event = reader.read_event().map_err(|error| refused(error.to_string()))?;
+        // Depth 2 is `feed/entry`, depth 3 what it says of itself.
+        let inside = path.get(1).is_some_and(|name| name == b"entry");
+        match event {
+            Event::Eof => break,
+            Event::Start(start) => {
+                let name = start.local_name().as_ref().to_vec();
+                if path.is_empty() && name != b"feed" {
+                    return Err(refused(format!("it is a `{}`", String::from_utf8_lossy(&name))));
+                }
+                if inside && path.len() == 2 && name == b"link" {
+                    take_link(&mut entry, &start).map_err(&refused)?;
+                }
+                begun = true;
+                path.push(name);
+            }
+            Event::Empty(start) if inside && path.len() == 2 && start.local_name().as_ref() == b"link" => {
+                take_link(&mut entry, &start).map_err(&refused)?;
+            }
+            Event::End(_) => {
+                if path.len() == 2 && inside {
+                    let entry = std::mem::take(&mut entry);
+                    if entry.id.is_empty() || entry.link.is_empty() {
+                        return Err(refused(format!("entry {} has no id or no link", entries.len() + 1)));
+                    }
+                    entries.push(entry);
+                }
+                path.pop();
+            }
+            Event::Text(text) => {
+                let text = text.decode().map_err(|error| refused(error.to_string()))?;
+                if let Some(value) = field(&mut entry, &path, inside) {
+                    value.push_str(text.trim());
+                }
+            }
+            Event::GeneralRef(name) => {
+                let name = name.decode().map_err(|error| refused(error.to_string()))?;
+                let text = resolve_predefined_entity(&name).unwrap_or_default();
+                if let Some(value) = field(&mut entry, &path, inside) {
+                    value.push_str(text);
+                }
+            }
+            _ => {}
+        }
+    }
+    if begun { Ok(entries) } else { Err(refused("there is no feed in it".into())) }
+}
+
+/// What the text at this place says.
+fn field<'e>(entry: &'e mut Entry, path: &[Vec<u8>], inside: bool) -> Option<&'e mut String> {
+    match (inside, path) {
+        (true, [_, _, name]) if name == b"id" => Some(&mut entry.id),
+        (true, [_, _, name]) if name == b"updated" => Some(&mut entry.updated),
+        _ => None,
+    }
+}
+
+/// Takes a link; one that says it is an alert wins over others.
+fn take_link(entry: &mut Entry, link: &BytesStart<'_>) -> Result<(), String> {
+    let attribute = |name: &str| -> Result<Option<String>, String> {
+        let found = link.try_get_attribute(name).map_err(|error| error.to_string())?;
+        let value = found.map(|found| found.unescape_value().map(std::borrow::Cow::into_owned));
+        value.transpose().map_err(|error| error.to_string())
+    };
+    let Some(href) = attribute("href")? else { return Ok(()) };
+    let alert = attribute("type")?.is_some_and(|kind| kind.contains("cap+xml"));
+    let elsewhere = attribute("rel")?.is_some_and(|rel| rel != "alternate");
+    if alert || (entry.link.is_empty() && !elsewhere) {
+        entry.link = href;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_feed_lists_what_there_is() {
+        let feed = "<?xml version='1.0'?><feed xmlns='http://www.w3.org/2005/Atom'><id>f</id><updated>x</updated>\
+            <link rel='self' href='http://a.example/feed'/>\
+            <entry><id>one&amp;only</id><updated>2026-01-01T00:00:00Z</updated><title>t</title>\
+            <link href='http://a.example/1.html'/><link type='application/cap+xml' href='http://a.example/1?a=1&amp;b=2'></link>\
+            <content><div><id>not this</id></div></content></entry>\
+            <entry><id>two</id><link rel='edit' href='/no'/><link href='/2'/></entry></feed>";
+        let one = Entry {
+            id: "one&only".into(),
+            updated: "2026-01-01T00:00:00Z".into(),
+            link: "http://a.example/1?a=1&b=2".into(),
+        };
+        let two = Entry { id: "two".into(), updated: String::new(), link: "/2".into() };
+        assert_eq!(entries(feed.as_bytes()), Ok(vec![one, two]));
+        let empty = "<feed xmlns='http://www.w3.org/2005/Atom'><id>f</id></feed>";
+        assert_eq!(entries(empty.as_bytes()), Ok(vec![]));
+        let why = |text: &str| entries(text.as_bytes()).unwrap_err().to_string();
+        assert!(why("<rss><channel/></rss>").contains("it is a `rss`"));
+        assert!(why("<feed><entry><id>1</id></entry></feed>").contains("entry 1"));
+        assert!(why("<!DOCTYPE feed><feed></feed>").contains("DOCTYPE"));
+        assert!(why("no XML").contains("no feed"));
+    }
+}

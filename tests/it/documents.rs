@@ -1,0 +1,206 @@
+//! Alerts and vehicles: real and broken documents, as files and as what a live source answers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Path as Route;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use cityloom::connect::{Answer, Connector, HttpPoll, HttpPollConfig, Polled, Trouble};
+use cityloom::decode::{Document, Entity, entries, records};
+use serde_json::Value;
+
+use crate::binary::real_data;
+use crate::server::City;
+
+fn files(folder: &Path, ending: &str) -> BTreeMap<String, PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let named = entries.filter(|path| path.extension().is_some_and(|extension| extension == ending));
+    named.map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), path)).collect()
+}
+
+#[test]
+fn alerts_of_the_world_become_rows_and_broken_ones_are_refused() {
+    let Some(folder) = real_data("protocol/cap") else { return };
+    let mut alerts = files(&folder.join("oasis_appendix"), "xml");
+    assert_eq!(alerts.len(), 12);
+    alerts.extend(files(&folder.join("testdata"), "cap"));
+    let (mut taken, mut refused) = (BTreeMap::new(), BTreeMap::new());
+    for (name, file) in &alerts {
+        match records(Document::Cap, &std::fs::read(file).unwrap()) {
+            Ok(rows) => {
+                for row in &rows {
+                    let number = |name: &str| row.get(name).map(|value| value.as_f64().unwrap());
+                    assert_eq!(number("lng").is_some(), number("lat").is_some());
+                    // All of them are of the northern Americas or Australia.
+                    assert!(
+                        number("lng").is_none_or(|lng| !(-50.0..=110.0).contains(&lng)),
+                        "{name}: {row:?}"
+                    );
+                }
+                taken.insert(name.as_str(), rows);
+            }
+            Err(error) => {
+                refused.insert(name.as_str(), error.to_string());
+            }
+        }
+    }
+    assert!(refused["xee.cap"].contains("DOCTYPE"), "{refused:?}");
+    let broken: BTreeSet<&str> = refused.keys().copied().collect();
+    assert_eq!(broken, BROKEN.into(), "{refused:?}");
+    assert_eq!(taken["canada.cap"].len(), 4, "two texts, two areas each");
+    assert_eq!(taken["v1dot2_appendix_adot4.xml"].len(), 2);
+    let quake = &taken["earthquake-iso8859-1.cap"][0];
+    assert_eq!(quake["event"], "Earthquake");
+}
+
+/// What is wrong with them: no scope, an element where a text should be, entities.
+const BROKEN: [&str; 3] = ["invalid.cap", "noaa_errors.cap", "xee.cap"];
+
+#[test]
+fn atom_feeds_are_read_or_refused() {
+    let Some(folder) = real_data("protocol/cap/testdata") else { return };
+    let read = |name: &str| entries(&std::fs::read(folder.join(name)).unwrap());
+    assert_eq!(read("weather_index.atom").unwrap().len(), 2);
+    let entry = read("earthquake_index.atom").unwrap().remove(0);
+    assert!(entry.link.starts_with("http") && !entry.updated.is_empty(), "{entry:?}");
+    for name in ["xee.atom", "no_link.atom", "no_id.atom", "ny_index.rss"] {
+        assert!(read(name).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn a_real_feed_of_vehicles_becomes_rows() {
+    let Some(folder) = real_data("protocol/gtfs_rt") else { return };
+    let bytes = std::fs::read(folder.join("poznan_feeds_2026-01-28.pb")).unwrap();
+    let vehicles = records(Document::GtfsRealtime(Entity::Vehicles), &bytes).unwrap();
+    assert_eq!(vehicles.len(), 548);
+    for row in &vehicles {
+        let number = |name: &str| row[name].as_f64().unwrap();
+        assert!((16.0..18.0).contains(&number("lng")) && (52.0..53.0).contains(&number("lat")), "{row:?}");
+        assert!(row["at"].as_str().unwrap().starts_with("2026-01-2"), "{row:?}");
+    }
+    let delays = records(Document::GtfsRealtime(Entity::Delays), &bytes).unwrap();
+    let trips: BTreeSet<&str> = delays.iter().map(|row| row["entity"].as_str().unwrap()).collect();
+    assert_eq!(trips.len(), 548);
+    assert_eq!(records(Document::GtfsRealtime(Entity::Alerts), &bytes), Ok(vec![]));
+    for name in files(&folder, "zip").values() {
+        assert!(records(Document::GtfsRealtime(Entity::Vehicles), &std::fs::read(name).unwrap()).is_err());
+    }
+    // Cut anywhere, and with any byte turned: refused or read, and nothing else.
+    let head = &bytes[..600];
+    for at in 0..head.len() {
+        let mut turned = head.to_vec();
+        turned[at] ^= 0xff;
+        records(Document::GtfsRealtime(Entity::Vehicles), &head[..at]).ok();
+        records(Document::GtfsRealtime(Entity::Delays), &turned).ok();
+    }
+}
+
+fn alert(name: &str) -> String {
+    format!(
+        "<alert xmlns='urn:oasis:names:tc:emergency:cap:1.2'><identifier>{name}</identifier><sender>w@x.example</sender>\
+         <sent>2026-05-01T08:00:00+08:00</sent><status>Actual</status><msgType>Alert</msgType><scope>Public</scope></alert>"
+    )
+}
+
+async fn answer(Route(name): Route<String>) -> Response {
+    let entry = |number: usize| {
+        format!("<entry><id>{number}</id><updated>t</updated><link href='/alert/{number}'/></entry>")
+    };
+    match name.as_str() {
+        "feed" => {
+            let listed: String = (0..70).map(entry).collect();
+            format!("<feed xmlns='http://www.w3.org/2005/Atom'>{listed}</feed>").into_response()
+        }
+        "astray" => {
+            let elsewhere = "<entry><id>1</id><link href='http://metadata.example/secrets'/></entry>";
+            format!("<feed xmlns='http://www.w3.org/2005/Atom'>{elsewhere}</feed>").into_response()
+        }
+        "3" => "<!DOCTYPE alert><alert/>".into_response(),
+        number if number.parse::<usize>().is_ok() => alert(number).into_response(),
+        _ => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+#[tokio::test]
+async fn a_feed_of_alerts_is_followed_and_not_astray() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let routes = Router::new().route("/{name}", get(answer)).route("/alert/{name}", get(answer));
+    tokio::spawn(axum::serve(listener, routes).into_future());
+    let connector = |path: &str, answer: Answer| {
+        let config = HttpPollConfig {
+            url: format!("http://{address}/{path}").parse().unwrap(),
+            answer,
+            secret: None,
+            most_bytes: 1 << 20,
+            timeout: Duration::from_secs(10),
+        };
+        HttpPoll::new(config).unwrap()
+    };
+    let mut feed = connector("feed", Answer::CapFeed { hosts: Vec::new() });
+    let (mut cursor, mut told) = (None, Vec::new());
+    for expected in [50, 20, 0] {
+        let Polled::Rows { rows, cursor: next } = feed.poll(cursor.as_ref()).await.unwrap() else {
+            panic!("an answer")
+        };
+        assert_eq!(rows.len(), expected);
+        told.extend(rows);
+        cursor = Some(next);
+    }
+    let names: BTreeSet<Option<&str>> =
+        told.iter().map(|row| row.get("identifier").and_then(Value::as_str)).collect();
+    assert_eq!((names.len(), names.contains(&None)), (70, true), "a broken alert is a row without values");
+    let trouble = connector("astray", Answer::CapFeed { hosts: Vec::new() }).poll(None).await.unwrap_err();
+    assert!(matches!(&trouble, Trouble::Lasting(why) if why.contains("metadata.example")), "{trouble:?}");
+    let mut one = connector("alert/7", Answer::Document(Document::Cap));
+    let Polled::Rows { rows, .. } = one.poll(None).await.unwrap() else { panic!("an answer") };
+    assert_eq!(rows[0]["identifier"], "7");
+    let mut none = connector("alert/7", Answer::Document(Document::GtfsRealtime(Entity::Vehicles)));
+    assert!(matches!(none.poll(None).await, Err(Trouble::Passing { .. })));
+}
+
+#[test]
+fn a_file_of_alerts_lands_and_one_with_entities_is_refused() {
+    let city = City::new();
+    let column = |name: &str, more: &str| format!("      - {{ name: {name}, logicalType: string{more} }}\n");
+    city.write(
+        "schemas/weather/alerts.odcs.yaml",
+        &format!(
+            "apiVersion: v3.1.0\nkind: DataContract\nid: weather.alerts\nname: Alerts\nversion: 1.0.0\nstatus: active\n\
+             domain: weather\nschema:\n  - name: alerts\n    physicalType: table\n    properties:\n{}{}{}",
+            column("identifier", ", required: true"),
+            column("msg_type", ", required: true"),
+            column("headline", ""),
+        ),
+    );
+    let file = |name: &str, text: String| {
+        let file = city.root().join(name);
+        std::fs::write(&file, text).unwrap();
+        file.to_string_lossy().into_owned()
+    };
+    let good = file("good.cap", alert("A1"));
+    let landed = city.cityloom(&["land", "weather.alerts", &good, "--format", "json"]);
+    let receipt: Value = serde_json::from_slice(&landed.stdout).unwrap();
+    assert_eq!(
+        (&receipt["rows_landed"], &receipt["read_as"]["format"]),
+        (&1.into(), &"cap".into()),
+        "{receipt}"
+    );
+    let evil = file(
+        "evil.xml",
+        alert("&secret;")
+            .replace("<alert", "<!DOCTYPE alert [<!ENTITY secret SYSTEM 'file:///etc/passwd'>]><alert"),
+    );
+    let refused = city.cityloom(&["land", "weather.alerts", &evil]);
+    let said =
+        String::from_utf8_lossy(&refused.stderr).into_owned() + &String::from_utf8_lossy(&refused.stdout);
+    assert!(
+        refused.status.code() == Some(1) && said.contains("DOCTYPE") && !said.contains("root:"),
+        "{said}"
+    );
+}
