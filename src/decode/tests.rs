@@ -252,3 +252,56 @@ fn a_workbook_is_its_first_sheet() {
         assert!(matches!(run(Format::Xlsx, cut), Err(Error::Unreadable { format: "Excel", .. })));
     }
 }
+
+/// Good files of every format, as seeds of broken ones.
+fn seeds() -> Vec<(Format, Vec<u8>)> {
+    let cell = |at: &str, text: &str| format!("<c r=\"{at}\" t=\"inlineStr\"><is><t>{text}</t></is></c>");
+    let sheet = format!(
+        "<row r=\"1\">{}{}</row><row r=\"2\">{}</row>",
+        cell("A1", "lng"),
+        cell("B1", "lat"),
+        cell("A2", "1")
+    );
+    let feature = r#"{"type":"FeatureCollection","features":[{"type":"Feature","geometry":{"type":"Point","coordinates":[1,2]},"properties":{"lng":1}}]}"#;
+    vec![
+        (Format::Csv, b"lng,lat\n1.5,2\n\"a,b\",\"c\"\"d\"\n".to_vec()),
+        (Format::Ndjson, b"{\"lng\":1.5,\"lat\":[1,{\"a\":null}]}\n{\"lng\":\"\\u5357\"}\n".to_vec()),
+        (Format::GeoJson, feature.as_bytes().to_vec()),
+        (Format::Parquet, parquet_file()),
+        (Format::Xlsx, workbook(&sheet)),
+    ]
+}
+
+#[test]
+fn no_change_of_a_good_file_makes_a_reader_panic() {
+    use rand::{RngExt as _, SeedableRng as _};
+
+    let mut dice = rand::rngs::StdRng::seed_from_u64(11);
+    let (mut read, mut refused) = (0, 0);
+    for (format, seed) in seeds() {
+        for packing in [None, Some(Packing::Gzip)] {
+            for _ in 0..150 {
+                let mut bytes = seed.clone();
+                for _ in 0..dice.random_range(1..4) {
+                    let at = dice.random_range(0..bytes.len());
+                    match dice.random_range(0..4) {
+                        0 => bytes[at] = dice.random(),
+                        1 => bytes[at] ^= 1 << dice.random_range(0..8),
+                        2 => bytes.truncate(at.max(1)),
+                        _ => {
+                            let again = bytes[at..].to_vec();
+                            bytes.extend(again);
+                        }
+                    }
+                }
+                let bytes = if packing.is_some() { gzip(&bytes) } else { bytes };
+                // A panic within a reader is refused as corrupt; any other ends the test.
+                match self::read(Kind { format, packing }, &bytes) {
+                    Ok(_) => read += 1,
+                    Err(_) => refused += 1,
+                }
+            }
+        }
+    }
+    assert!(read > 100 && refused > 100, "{read} read, {refused} refused");
+}
