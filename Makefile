@@ -13,7 +13,7 @@ NODE_STAMP   := web/node_modules/.package-lock.json
 WEB_SOURCES  := $(shell find web/src web/public web/index.html web/intake.html web/package.json web/vite.config.ts web/tsconfig.json -type f 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help tools demo build bench test setup lint fmt rust-test sql-test web-test e2e web clean
+.PHONY: help tools demo build bench test soak setup lint fmt rust-test sql-test web-test e2e web clean
 
 help:            ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,9 @@ bench: build $(PEERS)/ready   ## measure beside chdb, DuckDB and polars, write d
 
 test: setup lint rust-test sql-test web-test e2e   ## everything that must hold
 	@echo "== all checks passed"
+
+soak: web        ## pull the plug of a running city 200 times (CITYLOOM_KILLS=1000 for more)
+	CITYLOOM_KILLS=$${CITYLOOM_KILLS:-200} $(CARGO) test --locked --test it plug:: -- --nocapture
 
 setup: tools $(NODE_STAMP) $(VENV)/ready   ## install what the tests need: a browser, fonts, node and python packages
 

@@ -16,9 +16,12 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+import uploads
+
 HERE = Path(__file__).parent
 CITY = HERE.parent.parent
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
+UPLOAD_ROWS = 500_000
 SUMS = "SELECT count(*) AS cells, sum(n) AS rows, sum(mean) AS means, sum(most) AS most FROM ({})"
 BY_CELL = "SELECT count(*) AS n, avg(speed_kmh) AS mean, max(speed_kmh) AS most FROM traffic.speed GROUP BY {}"
 
@@ -134,6 +137,7 @@ def main():
         run(sys.executable, HERE / "data.py", rows, source)
     landed = landing(binary, source, work, rows)
     start, fused = fusion(binary, work)
+    upload_rows, formats, waits = uploads.measure(binary, source, UPLOAD_ROWS, work / "uploads")
     versions = ", ".join(f"{name} {version(name)}" for name in ["chdb", "duckdb", "polars", "polars-h3", "pyarrow"])
     template = (HERE / "page.md").read_text()
     values = {
@@ -144,6 +148,9 @@ def main():
         "rounds": str(ROUNDS),
         "landing": landed,
         "fusion": fused,
+        "upload_rows": f"{upload_rows:,}",
+        "uploads": table(["", "million rows/s", "MB/s of body", "bytes written per byte received"], formats),
+        "small": table(["senders at once", "submissions/s", "acknowledged, median ms", "99 of 100 within ms"], waits),
         "start": f"{start:.2f}",
     }
     for name, value in values.items():

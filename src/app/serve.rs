@@ -39,8 +39,6 @@ use crate::server::{self, Guard, ServerState, TlsListener};
 const OUTLET_QUEUE: usize = 64;
 /// How often the drop folder and other processes' commits are looked for.
 const LOOK: Duration = Duration::from_secs(1);
-/// How often the queries' states are written down.
-const CHECKPOINT: Duration = Duration::from_secs(30);
 /// How long requests that are under way may take when the server stops.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -82,13 +80,13 @@ pub async fn serve(
     let journal = DeskConfig::at(workshop.data.join("journal"));
     let (desk, writer) =
         tokio::task::spawn_blocking(move || Desk::open(journal, opened_at, outlet)).await??;
+    empty_spool(&workshop.data)?;
     let log = |channel| DeskLog::new(desk.clone(), channel, Handle::current());
     let hub = Arc::new(Hub::new(HubConfig::default(), log(Channel::Alerts), log(Channel::Orders)));
     let board = Arc::new(Board::new(Arc::clone(&hub), settings.synthetic, guard.is_open()));
     let engine = Arc::new(workshop.engine()?);
     let ready = Arc::new(AtomicBool::new(false));
-    let parts = Uploads::open(workshop.data.join("uploads"), settings.limits.intake)?;
-    let parts = Arc::new(parts);
+    let parts = Arc::new(Uploads::open(workshop.data.join("uploads"), settings.limits.intake)?);
     let state = server_state(&workshop, &desk, &hub, &guard, &parts, &ready, options.metrics, &shutdown);
     let (scheme, address) = door.address()?;
     let lander = Arc::clone(&workshop.lander);
@@ -116,7 +114,7 @@ pub async fn serve(
     let listening = listen::run(Arc::clone(&workshop), Arc::clone(&board), audit.clone(), shutdown.clone());
     flows.spawn(listening);
     flows.spawn(uploads::run(Arc::clone(&workshop), parts, audit.clone(), shutdown.clone()));
-    flows.spawn_on(tend::run(Arc::clone(&workshop), shutdown.clone()), &fusion);
+    flows.spawn_on(tend::run(Arc::clone(&workshop), audit.clone(), shutdown.clone()), &fusion);
 
     let served = tokio::spawn(door.serve(server::router(state), shutdown.clone()));
     let outcome = until_end(&mut flows, served, &shutdown).await?;
@@ -186,6 +184,15 @@ impl Door {
             }
         }
     }
+}
+
+/// Removes bodies that were coming in when the server was killed: whoever holds the journal is the only server.
+fn empty_spool(data: &Path) -> Result<()> {
+    let spool = data.join("spool");
+    if spool.exists() {
+        std::fs::remove_dir_all(&spool).with_context(|| format!("emptying {}", spool.display()))?;
+    }
+    Ok(())
 }
 
 /// Starts a decoder, so that who runs the city reads what holds those that are to come, and what the kernel lacks.
@@ -266,7 +273,8 @@ async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
     }
     let mut ticks = tokio::time::interval(workshop.settings.wall.refresh);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut checkpoints = tokio::time::interval_at(tokio::time::Instant::now() + CHECKPOINT, CHECKPOINT);
+    let states = workshop.settings.lake.states;
+    let mut checkpoints = tokio::time::interval_at(tokio::time::Instant::now() + states, states);
     checkpoints.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {

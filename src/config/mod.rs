@@ -11,4 +11,4 @@ mod settings;
 
 pub use connectors::Connector;
 pub use folder::{contracts, read_areas, read_keys};
-pub use settings::{Access, AreaSource, Duty, Limits, Settings, Tls, Wall};
+pub use settings::{Access, AreaSource, Duty, Limits, Settings, Tending, Tls, Wall};

@@ -16,6 +16,8 @@ pub(super) struct Raw {
     pub duty: Option<Duty>,
     #[serde(default)]
     pub limits: Limits,
+    #[serde(default)]
+    pub lake: Lake,
     pub access: Option<Access>,
     pub tls: Option<Tls>,
     #[serde(default)]
@@ -94,6 +96,16 @@ pub(super) struct Limits {
     pub uploads_mib_per_department: Option<u64>,
     pub upload_hours: Option<u64>,
     pub disk_free_mib: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Lake {
+    pub tend_s: Option<u64>,
+    pub settled_s: Option<u64>,
+    pub merge_files: Option<usize>,
+    pub checkpoint_commits: Option<u64>,
+    pub states_s: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]

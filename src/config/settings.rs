@@ -44,6 +44,8 @@ pub struct Settings {
     pub duty: Option<Duty>,
     /// How much is taken.
     pub limits: Limits,
+    /// How eagerly the lake is tended.
+    pub lake: Tending,
     /// Who may come in; none: the city runs open, on this machine only.
     pub access: Option<Access>,
     /// How the doors speak TLS; none: in the clear.
@@ -116,6 +118,21 @@ pub struct Limits {
     pub intake: Bounds,
 }
 
+/// How eagerly tables are tended, and states of queries written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tending {
+    /// How often each table is looked at.
+    pub every: Duration,
+    /// Younger files are not merged.
+    pub settled: Duration,
+    /// So many small files are merged, and no fewer.
+    pub merge_files: usize,
+    /// After so many commits a table's log is written down.
+    pub checkpoint_commits: u64,
+    /// How often states are written down.
+    pub states: Duration,
+}
+
 impl Settings {
     /// Reads the folder's `cityloom.toml`; `areas` overrides its boundary file.
     ///
@@ -167,6 +184,7 @@ impl Settings {
             },
             duty,
             limits: limits(&raw.limits),
+            lake: tending(&raw.lake),
             connectors: connectors::resolve(root, raw.connectors, wrong)?,
             access: raw.access.map(|access| Access {
                 keys: root.join(access.keys),
@@ -174,6 +192,18 @@ impl Settings {
             }),
             tls: raw.tls.map(|tls| Tls { certificate: root.join(tls.certificate), key: root.join(tls.key) }),
         })
+    }
+}
+
+fn tending(raw: &raw::Lake) -> Tending {
+    let seconds =
+        |given: Option<u64>, default: u64| Duration::from_secs(given.unwrap_or(default).clamp(1, 86_400));
+    Tending {
+        every: seconds(raw.tend_s, 60),
+        settled: seconds(raw.settled_s, 20 * 60),
+        merge_files: raw.merge_files.unwrap_or(64).clamp(2, 100_000),
+        checkpoint_commits: raw.checkpoint_commits.unwrap_or(512).clamp(1, 100_000),
+        states: seconds(raw.states_s, 30),
     }
 }
 

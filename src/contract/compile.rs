@@ -138,7 +138,8 @@ impl Compiler {
             columns,
             event_time: None,
             place: Place::Nowhere,
-            freshness_s: self.freshness(document),
+            freshness_s: self.sla_seconds(document, "latency"),
+            retention_s: self.sla_seconds(document, "retention").filter(|seconds| *seconds > 0),
             tolerance: Tolerance::default(),
         };
         for custom in &object.custom_properties {
@@ -339,8 +340,8 @@ impl Compiler {
         }
     }
 
-    fn freshness(&mut self, document: &Document) -> Option<i64> {
-        let sla = document.sla_properties.iter().find(|sla| sla.property == "latency")?;
+    fn sla_seconds(&mut self, document: &Document, property: &str) -> Option<i64> {
+        let sla = document.sla_properties.iter().find(|sla| sla.property == property)?;
         let amount = sla.value.as_f64()?;
         let unit = sla.unit.as_ref().map_or("s", |unit| unit.value.as_str());
         match unit_seconds(unit) {
@@ -349,7 +350,7 @@ impl Compiler {
                 let location = sla.unit.as_ref().map(|unit| unit.referenced);
                 self.error(
                     location.unwrap_or(Location::UNKNOWN),
-                    format!("latency unit `{unit}` is not s, min, h or d"),
+                    format!("{property} unit `{unit}` is not s, min, h, d or y"),
                 );
                 None
             }
@@ -550,6 +551,7 @@ fn unit_seconds(unit: &str) -> Option<f64> {
         "min" | "m" | "minute" | "minutes" => 60.0,
         "h" | "hour" | "hours" => 3_600.0,
         "d" | "day" | "days" => 86_400.0,
+        "y" | "yr" | "year" | "years" => 365.25 * 86_400.0,
         _ => return None,
     })
 }

@@ -45,6 +45,8 @@ pub struct Contract {
     pub place: Place,
     /// Past this many seconds without a row the feed is stale.
     pub freshness_s: Option<i64>,
+    /// How long rows are kept, seconds; none: for ever.
+    pub retention_s: Option<i64>,
     /// How many rejected rows a submission may have.
     pub tolerance: Tolerance,
 }

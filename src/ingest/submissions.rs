@@ -44,7 +44,7 @@ impl Feed {
     pub fn submissions(&self) -> Vec<Submission> {
         let state = self.table.state();
         let mut all: Vec<Submission> =
-            state.landings.values().chain(&state.withdrawn).filter_map(submission).collect();
+            state.landings.values().chain(state.withdrawn.iter()).filter_map(submission).collect();
         let mut mended: HashMap<String, (Vec<String>, u64)> = HashMap::new();
         for (first, by) in all.iter().filter_map(|mend| Some((mend.receipt.mends.clone()?, mend))) {
             if by.withdrawn_at.is_none() {

@@ -14,19 +14,34 @@ use object_store::ObjectStoreExt as _;
 
 use super::log::FileEntry;
 use super::table::{Table, add};
-use super::{Error, Written};
+use super::{Error, Written, durable_fs};
 use crate::model::Micros;
 
 /// A file of fewer rows is small.
 const SMALL_ROWS: u64 = 65_536;
-/// So many small files make a merge worth its while.
-const FEWEST: usize = 64;
 /// A merged file takes at most so many rows, so that pruning by time still works.
 const MOST_ROWS: u64 = 1 << 20;
-/// Younger files are left alone: they are in memory, and windows read them.
-const SETTLED_S: i64 = 20 * 60;
-/// Files that are in no state are kept so long: readers and running landings may hold them.
+/// Files that left by a commit are kept so long: a query that is running may hold them.
+const LEFT_S: i64 = 60 * 60;
+/// Files that never came by one are kept so long: a landing that is running may be about to commit them.
 const GRACE_S: i64 = 24 * 60 * 60;
+
+/// When a table's small files are merged, and its log written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tending {
+    /// Younger files are left alone, seconds: they are in memory, and windows read them.
+    pub settled_s: i64,
+    /// So many small files make a merge worth its while.
+    pub fewest: usize,
+    /// So many commits make it worth its while to write down what they said.
+    pub commits: u64,
+}
+
+impl Default for Tending {
+    fn default() -> Self {
+        Self { settled_s: 20 * 60, fewest: 64, commits: 512 }
+    }
+}
 
 /// What a compaction did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +58,16 @@ impl Table {
     /// # Errors
     /// Where a file cannot be read or the log cannot be written; the table is then as it was.
     pub async fn compact(&self, now: Micros) -> Result<Option<Compaction>, Error> {
-        let run = run(&self.state().files, now);
-        if run.len() < FEWEST {
+        self.compact_as(now, Tending::default()).await
+    }
+
+    /// The same with other bounds.
+    ///
+    /// # Errors
+    /// As [`Table::compact`].
+    pub async fn compact_as(&self, now: Micros, tending: Tending) -> Result<Option<Compaction>, Error> {
+        let run = run(&self.state().files, now.plus_seconds(-tending.settled_s));
+        if run.len() < tending.fewest {
             return Ok(None);
         }
         let rows: u64 = run.iter().map(|file| file.rows).sum();
@@ -93,8 +116,8 @@ impl Table {
         self.replace(run, data).await
     }
 
-    /// Deletes files of the folder that belong to no state and are older than a day: left by merges and by
-    /// landings that were killed. Their number.
+    /// Deletes files of the folder that belong to no state: an hour after they left by a commit, a day after they were
+    /// written by a landing that was killed. Their number.
     ///
     /// # Errors
     /// Where the folder cannot be listed.
@@ -102,8 +125,14 @@ impl Table {
         let state = self.state();
         let live: std::collections::HashSet<&str> =
             state.files.iter().map(|file| file.path.as_str()).collect();
+        let left: std::collections::HashSet<&str> = state
+            .removed
+            .iter()
+            .filter(|(_, moment)| now.0 / 1_000 - moment > LEFT_S * 1_000)
+            .map(|(path, _)| path.as_str())
+            .collect();
         let store = self.store();
-        let mut swept = 0;
+        let mut swept = self.sweep_staged(now.plus_seconds(-GRACE_S)).await?;
         let mut listed = store.list(None);
         while let Some(meta) = listed.try_next().await.map_err(|source| self.failed(source.into()))? {
             let path = meta.location.as_ref();
@@ -111,7 +140,7 @@ impl Table {
             if path.ends_with(".parquet")
                 && !path.contains("_delta_log")
                 && !live.contains(path)
-                && age_s > GRACE_S
+                && (age_s > GRACE_S || left.contains(path))
             {
                 store.delete(&meta.location).await.map_err(|source| self.failed(source.into()))?;
                 swept += 1;
@@ -119,11 +148,25 @@ impl Table {
         }
         Ok(swept)
     }
+
+    /// Deletes what writers that were killed have left half written since before `until`. Their number.
+    async fn sweep_staged(&self, until: Micros) -> Result<usize, Error> {
+        let Ok(folder) = self.url().to_file_path() else { return Ok(0) };
+        let sweeping = tokio::task::spawn_blocking({
+            let folder = folder.clone();
+            move || -> std::io::Result<usize> {
+                let folders = [folder.clone(), folder.join("_delta_log"), folder.join("_cityloom")];
+                folders.iter().map(|folder| durable_fs::remove_staged(folder, until)).sum()
+            }
+        });
+        let failed = |source| Error::Folder { path: folder.clone(), source };
+        sweeping.await.map_err(|error| failed(error.into()))?.map_err(failed)
+    }
 }
 
 /// The oldest small and settled files that make one merged file.
-fn run(files: &[Arc<FileEntry>], now: Micros) -> Vec<Arc<FileEntry>> {
-    let settled = now.plus_seconds(-SETTLED_S).0 / 1_000;
+fn run(files: &[Arc<FileEntry>], settled: Micros) -> Vec<Arc<FileEntry>> {
+    let settled = settled.0 / 1_000;
     let mut rows = 0;
     files
         .iter()
@@ -146,6 +189,7 @@ mod tests {
     use super::*;
     use crate::lake::{Commit, Lake, TableName};
 
+    const FEWEST: usize = 64;
     const NOW: Micros = Micros(1_772_352_000_000_000);
 
     fn schema() -> SchemaRef {

@@ -5,7 +5,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt as _};
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +20,8 @@ use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, UploadPart,
 };
+
+use crate::model::Micros;
 
 static STAGED: AtomicU64 = AtomicU64::new(0);
 
@@ -79,6 +81,30 @@ fn stage(dest: &FsPath) -> io::Result<(File, PathBuf)> {
     }
 }
 
+/// Removes staged files of a folder that nobody has written to since `until`: their writers were killed. Their number.
+pub(super) fn remove_staged(folder: &FsPath, until: Micros) -> io::Result<usize> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(error),
+    };
+    let mut removed = 0;
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|name| name.rsplit_once('#')).map(|(_, number)| number);
+        if number.is_none_or(|number| number.parse::<u64>().is_err()) {
+            continue;
+        }
+        // It may get its name in this very moment.
+        let Ok(meta) = entry.metadata() else { continue };
+        if meta.mtime() < until.seconds() && fs::remove_file(entry.path()).is_ok() {
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
 /// Gives the synced staged file its name; `create` refuses where the name is taken.
 fn publish(staged: &FsPath, dest: &FsPath, create: bool) -> Result<()> {
     let named = if create {
@@ -132,7 +158,7 @@ impl ObjectStore for DurableFs {
     ) -> Result<Box<dyn MultipartUpload>> {
         let dest = self.inner.path_to_filesystem(location)?;
         let (file, staged) = stage(&dest).map_err(failed)?;
-        Ok(Box::new(Upload { file: Arc::new(file), staged, dest, offset: 0 }))
+        Ok(Box::new(Upload { file: Arc::new(file), staged, dest, offset: 0, published: false }))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
@@ -192,6 +218,16 @@ struct Upload {
     staged: PathBuf,
     dest: PathBuf,
     offset: u64,
+    published: bool,
+}
+
+/// What will not be finished takes no room: the disk may be full.
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if !self.published {
+            let _removed = fs::remove_file(&self.staged);
+        }
+    }
 }
 
 #[async_trait]
@@ -217,6 +253,7 @@ impl MultipartUpload for Upload {
             publish(&staged, &dest, false)
         })
         .await?;
+        self.published = true;
         Ok(PutResult { e_tag: None, version: None })
     }
 

@@ -44,6 +44,23 @@ pub enum Error {
         /// Its type in the contract.
         wanted: String,
     },
+    /// The log was cleaned up, and what it said is not written down where it should be.
+    #[error(
+        "table {table}: the beginning of its log was cleaned up, and nothing in its folder `_cityloom` that can be read \
+         says what it said; bring that folder back from a copy: without it nobody knows which submissions have landed"
+    )]
+    MemoryLost {
+        /// Which table.
+        table: TableName,
+    },
+    /// What the log said cannot be put into a form that can be written down.
+    #[error("table {table}: writing down its log: {source}")]
+    Memory {
+        /// Which table.
+        table: TableName,
+        /// What went wrong.
+        source: std::io::Error,
+    },
     /// A file of the table cannot be written.
     #[error("table {table}: {source}")]
     File {

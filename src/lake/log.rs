@@ -2,11 +2,12 @@
 //!
 //! Pure: commits in, state out. Reading and writing the log is `table.rs`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
-use deltalake_core::kernel::{Action, Add};
+use deltalake_core::kernel::{Action, Add, StructType};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// The key in a commit's info under which cityloom keeps what landed.
@@ -26,24 +27,28 @@ pub struct TableState {
     /// Rows in all files.
     pub rows: u64,
     /// Landings by the fingerprint of their content.
-    pub landings: HashMap<String, Landing>,
+    pub landings: Arc<HashMap<String, Landing>>,
     /// Landings whose rows were withdrawn, in the order in which they were.
-    pub withdrawn: Vec<Landing>,
+    pub withdrawn: Arc<Vec<Landing>>,
     /// Where live sources stand, by their names: each moved with its last landing's commit.
     pub cursors: HashMap<String, Arc<Value>>,
     /// The newest event time of all rows.
     pub newest_event: Option<i64>,
     /// When the newest landing was committed, microseconds.
     pub landed_at: Option<i64>,
+    /// The columns, as the log has them.
+    pub(super) columns: Option<Arc<StructType>>,
+    /// Files that left lately, oldest first, with the moment, milliseconds.
+    pub(super) removed: Arc<VecDeque<(String, i64)>>,
     /// The newest commits that took rows away, oldest first.
-    rewrites: Vec<Rewrite>,
+    pub(super) rewrites: Vec<Rewrite>,
     /// Rewrites up to this version are no longer in `rewrites`.
-    rewrites_forgotten: u64,
+    pub(super) rewrites_forgotten: u64,
 }
 
 /// A commit that took rows away.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Rewrite {
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(super) struct Rewrite {
     version: u64,
     /// Event times of the files that it removed.
     event_time: Option<(i64, i64)>,
@@ -51,6 +56,8 @@ struct Rewrite {
 
 /// So many rewrites are told apart; who has slept longer reads everything anew.
 const REWRITES: usize = 256;
+/// Files that left are told apart from files that never came for so long, counted from the newest that left.
+const REMOVED_MS: i64 = 90 * 60 * 1_000;
 
 /// What has become of a table since an earlier version.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -62,7 +69,7 @@ pub struct Since {
 }
 
 /// One live file.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FileEntry {
     /// Path below the table's folder.
     pub path: String,
@@ -79,6 +86,7 @@ pub struct FileEntry {
     /// The first and the last version whose commits brought its rows; a merged file keeps those of its parts.
     pub versions: (u64, u64),
     /// The rows themselves, for files so young and small that a reader is spared the disk.
+    #[serde(skip)]
     pub hot: Option<RecordBatch>,
 }
 
@@ -103,7 +111,7 @@ impl Cursor {
 }
 
 /// A submission that is in the table.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Landing {
     /// The submission's id.
     pub submission: String,
@@ -137,7 +145,10 @@ impl TableState {
                 Action::Add(add) => {
                     next.files.push(Arc::new(entry(add, removed.unwrap_or((version, version)), hot)));
                 }
-                Action::Metadata(metadata) => metadata.id().clone_into(&mut next.id),
+                Action::Metadata(metadata) => {
+                    metadata.id().clone_into(&mut next.id);
+                    next.columns = metadata.parse_schema().ok().map(Arc::new);
+                }
                 Action::Txn(transaction) => next.lsn = next.lsn.max(transaction.version),
                 Action::CommitInfo(info) => {
                     if let Some(note) = info.info.get(COMMIT_KEY) {
@@ -148,10 +159,15 @@ impl TableState {
                 _ => {}
             }
         }
-        next.rows = next.files.iter().map(|file| file.rows).sum();
-        next.newest_event =
-            next.files.iter().filter_map(|file| file.event_time).map(|(_, newest)| newest).max();
+        next.count();
         next
+    }
+
+    /// Counts anew what follows from the files.
+    pub(super) fn count(&mut self) {
+        self.rows = self.files.iter().map(|file| file.rows).sum();
+        self.newest_event =
+            self.files.iter().filter_map(|file| file.event_time).map(|(_, newest)| newest).max();
     }
 
     /// Drops the files that a commit removes. The versions of their rows: what the commit adds beside is made of them.
@@ -161,6 +177,13 @@ impl TableState {
             let Action::Remove(remove) = action else { continue };
             let Some(at) = self.files.iter().position(|file| file.path == remove.path) else { continue };
             let file = self.files.remove(at);
+            if let Some(moment) = remove.deletion_timestamp {
+                let removed = Arc::make_mut(&mut self.removed);
+                removed.push_back((file.path.clone(), moment));
+                while removed.front().is_some_and(|(_, earlier)| *earlier < moment - REMOVED_MS) {
+                    removed.pop_front();
+                }
+            }
             versions = Some(versions.map_or(file.versions, |(first, last)| {
                 (first.min(file.versions.0), last.max(file.versions.1))
             }));
@@ -205,12 +228,8 @@ impl TableState {
         }
         let receipt = landing.get("receipt").cloned().unwrap_or(Value::Null);
         let landed_at = landing.get("landed_at").and_then(Value::as_i64).unwrap_or(0);
-        self.landings.entry(fingerprint).or_insert(Landing {
-            submission,
-            receipt,
-            landed_at,
-            withdrawn_at: None,
-        });
+        let landing = Landing { submission, receipt, landed_at, withdrawn_at: None };
+        Arc::make_mut(&mut self.landings).entry(fingerprint).or_insert(landing);
     }
 
     /// Moves a landing to those that were withdrawn: the same content may land again.
@@ -219,14 +238,14 @@ impl TableState {
         let at = note.get("at").and_then(Value::as_i64).unwrap_or(0);
         let found = self.landings.iter().find(|(_, landing)| landing.submission == submission);
         let Some(fingerprint) = found.map(|(fingerprint, _)| fingerprint.clone()) else { return };
-        if let Some(landing) = self.landings.remove(&fingerprint) {
-            self.withdrawn.push(Landing { withdrawn_at: Some(at), ..landing });
+        if let Some(landing) = Arc::make_mut(&mut self.landings).remove(&fingerprint) {
+            Arc::make_mut(&mut self.withdrawn).push(Landing { withdrawn_at: Some(at), ..landing });
         }
     }
 
     /// The landing of that submission, withdrawn or not.
     pub fn landing(&self, submission: &str) -> Option<&Landing> {
-        self.landings.values().chain(&self.withdrawn).find(|landing| landing.submission == submission)
+        self.landings.values().chain(self.withdrawn.iter()).find(|landing| landing.submission == submission)
     }
 
     /// Forgets the rows of the oldest hot files until at most `bytes` are held.

@@ -8,14 +8,17 @@ mod durable_fs;
 mod encoding;
 mod error;
 mod log;
+mod memory;
+mod retire;
 mod table;
 mod withdraw;
 mod writer;
 
-pub use compact::Compaction;
+pub use compact::{Compaction, Tending};
 pub use durable_fs::{create_dirs, fsync_dir};
 pub use error::Error;
 pub use log::{Cursor, FileEntry, Landing, Since, TableState};
+pub use retire::Retired;
 pub use table::{Commit, Table};
 pub use writer::{FileWriter, Written};
 

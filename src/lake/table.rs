@@ -1,7 +1,8 @@
 //! One Delta table: its state in memory, its next commit, and catching up with what other processes committed.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
@@ -12,6 +13,8 @@ use deltalake_core::kernel::{Action, Add, StructField, StructType, Transaction};
 use deltalake_core::logstore::{CommitOrBytes, LogStoreRef, StorageConfig, get_actions, logstore_for};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use deltalake_core::table::config::TableProperty;
+use futures::StreamExt as _;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 #[expect(deprecated, reason = "its successor is an example to copy, not yet a type to use")]
 use parquet::arrow::async_reader::ParquetObjectReader;
@@ -26,6 +29,8 @@ use super::{Error, TableName};
 
 /// Bytes of young rows that a table keeps in memory.
 const HOT_BYTES: usize = 128 << 20;
+/// Entries of the log stay for an hour; who has not looked for half of it goes back to what is written down.
+const LONGEST_SLEEP: Duration = Duration::from_mins(30);
 
 /// A file's rows, batch by batch.
 #[expect(deprecated, reason = "as above")]
@@ -41,6 +46,8 @@ pub struct Table {
     state: RwLock<Arc<TableState>>,
     /// Held from reading the state to the commit: one writer a table in this process.
     writing: tokio::sync::Mutex<()>,
+    /// When the state was last at the log's end: who has slept too long cannot tell a missing entry from the end.
+    pub(super) synced: Mutex<Option<Instant>>,
 }
 
 /// What becomes visible at once.
@@ -64,9 +71,12 @@ impl Table {
     pub(super) async fn open(name: TableName, url: Url, schema: SchemaRef) -> Result<Self, Error> {
         let broken = |source: DeltaTableError| Error::Log { table: name.clone(), source: Box::new(source) };
         let log = logstore_for(&url, StorageConfig::default()).map_err(broken)?;
-        if log.read_commit_entry(0).await.map_err(broken)?.is_none() {
-            create(&log, &name, &schema).await.map_err(broken)?;
-        }
+        Self::open_in(name.clone(), url, schema, log).await
+    }
+
+    /// The table in that store.
+    async fn open_in(name: TableName, url: Url, schema: SchemaRef, log: LogStoreRef) -> Result<Self, Error> {
+        let broken = |source: DeltaTableError| Error::Log { table: name.clone(), source: Box::new(source) };
         let table = Self {
             name: name.clone(),
             url,
@@ -74,7 +84,11 @@ impl Table {
             log,
             state: RwLock::default(),
             writing: tokio::sync::Mutex::default(),
+            synced: Mutex::default(),
         };
+        if table.is_new().await? {
+            create(&table.log, &table.name, &table.schema).await.map_err(broken)?;
+        }
         table.replay().await?;
         Ok(table)
     }
@@ -125,6 +139,7 @@ impl Table {
     /// Where the log cannot be written; nothing is visible then.
     pub async fn commit(&self, commit: &Commit) -> Result<Result<Arc<TableState>, super::Landing>, Error> {
         let _writer = self.writing.lock().await;
+        self.wake().await?;
         loop {
             let state = self.state();
             if let Some(earlier) = state.landings.get(&commit.sha256) {
@@ -146,16 +161,18 @@ impl Table {
                 // Another process, or this commit itself whose answer was lost: the log tells which.
                 Err(TransactionError::VersionAlreadyExists(_)) => {
                     self.replay().await?;
-                    if self
-                        .state()
-                        .files
-                        .iter()
-                        .any(|file| commit.files.iter().any(|mine| mine.path == file.path))
-                    {
+                    if self.has_any(commit.files.iter().map(|file| file.path.as_str())) {
                         return Ok(Ok(self.state()));
                     }
                 }
-                Err(error) => return Err(self.failed(error.into())),
+                // It may be there although the store says that it failed: a live source would bring its rows again.
+                Err(error) => {
+                    let seen = self.replay().await;
+                    if seen.is_ok() && self.has_any(commit.files.iter().map(|file| file.path.as_str())) {
+                        return Ok(Ok(self.state()));
+                    }
+                    return Err(self.failed(error.into()));
+                }
             }
         }
     }
@@ -164,6 +181,7 @@ impl Table {
     pub(super) async fn replace(&self, old: &[Arc<FileEntry>], data: CommitData) -> Result<bool, Error> {
         let _writer = self.writing.lock().await;
         let bytes = data.get_bytes().map_err(|error| self.failed(error.into()))?;
+        self.wake().await?;
         loop {
             let state = self.state();
             let paths: HashSet<&str> = state.files.iter().map(|file| file.path.as_str()).collect();
@@ -180,18 +198,25 @@ impl Table {
                 // Another commit, or this one whose answer was lost: the log tells which.
                 Err(TransactionError::VersionAlreadyExists(_)) => {
                     self.replay().await?;
-                    let now = self.state();
-                    let added = data.actions.iter().filter_map(|action| match action {
-                        Action::Add(add) => Some(add.path.as_str()),
-                        _ => None,
-                    });
-                    if added.into_iter().any(|path| now.files.iter().any(|file| file.path == path)) {
+                    if self.has_any(added(&data)) {
                         return Ok(true);
                     }
                 }
-                Err(error) => return Err(self.failed(error.into())),
+                Err(error) => {
+                    let seen = self.replay().await;
+                    if seen.is_ok() && self.has_any(added(&data)) {
+                        return Ok(true);
+                    }
+                    return Err(self.failed(error.into()));
+                }
             }
         }
+    }
+
+    /// Whether one of those files is live.
+    fn has_any<'a>(&self, paths: impl Iterator<Item = &'a str>) -> bool {
+        let paths: HashSet<&str> = paths.collect();
+        self.state().files.iter().any(|file| paths.contains(file.path.as_str()))
     }
 
     /// The rows of one file, as a stream of batches of those columns.
@@ -225,19 +250,50 @@ impl Table {
         Ok(self.state().version != before)
     }
 
+    /// Whether there is no such table yet.
+    async fn is_new(&self) -> Result<bool, Error> {
+        let first = self.log.read_commit_entry(0).await.map_err(|error| self.failed(error))?;
+        if first.is_some() {
+            return Ok(false);
+        }
+        let log = object_store::path::Path::from("_delta_log");
+        let any = self.store().list(Some(&log)).next().await;
+        Ok(any.transpose().map_err(|source| self.failed(source.into()))?.is_none())
+    }
+
+    /// Catches up where the log may have been cleaned up beyond what is known of it.
+    async fn wake(&self) -> Result<(), Error> {
+        if self.has_slept() { self.replay().await } else { Ok(()) }
+    }
+
+    fn has_slept(&self) -> bool {
+        let synced = *self.synced.lock().unwrap_or_else(PoisonError::into_inner);
+        synced.is_none_or(|at| at.elapsed() > LONGEST_SLEEP)
+    }
+
     /// Reads on from the state's version to the log's end.
     async fn replay(&self) -> Result<(), Error> {
-        let start = self.state();
-        let mut next = if start.version == 0 && start.lsn == 0 { 0 } else { start.version + 1 };
-        let mut state = start;
+        let began = Instant::now();
+        let mut state = self.state();
+        if self.has_slept()
+            && let Some(memory) = self.recall().await?
+            && (state.id.is_empty() || memory.version > state.version)
+        {
+            state = Arc::new(memory);
+        }
+        let mut next = if state.id.is_empty() { 0 } else { state.version + 1 };
         let none = HashMap::new();
         while let Some(bytes) = self.log.read_commit_entry(next).await.map_err(|error| self.failed(error))? {
             let actions = get_actions(next, &bytes).map_err(|error| self.failed(error))?;
-            self.fits(&actions)?;
             state = Arc::new(state.after(next, &actions, &none));
             next += 1;
         }
+        if state.id.is_empty() {
+            return Err(Error::MemoryLost { table: self.name.clone() });
+        }
+        self.fits(&state)?;
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+        *self.synced.lock().unwrap_or_else(PoisonError::into_inner) = Some(began);
         Ok(())
     }
 
@@ -251,19 +307,14 @@ impl Table {
         let mut next = state.after(version, actions, hot);
         next.cool(HOT_BYTES);
         let next = Arc::new(next);
+        *self.synced.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&next);
         next
     }
 
     /// Refuses a table whose columns are not the contract's.
-    fn fits(&self, actions: &[Action]) -> Result<(), Error> {
-        let Some(metadata) = actions.iter().find_map(|action| match action {
-            Action::Metadata(metadata) => Some(metadata),
-            _ => None,
-        }) else {
-            return Ok(());
-        };
-        let landed = metadata.parse_schema().map_err(|error| self.failed(error.into()))?;
+    fn fits(&self, state: &TableState) -> Result<(), Error> {
+        let Some(landed) = &state.columns else { return Ok(()) };
         let wanted: StructType = kernel_schema(&self.schema).map_err(|error| self.failed(error))?;
         for field in wanted.fields() {
             let in_lake =
@@ -289,6 +340,13 @@ impl Table {
     }
 }
 
+fn added(data: &CommitData) -> impl Iterator<Item = &str> {
+    data.actions.iter().filter_map(|action| match action {
+        Action::Add(add) => Some(add.path.as_str()),
+        _ => None,
+    })
+}
+
 fn kernel_schema(schema: &SchemaRef) -> Result<StructType, DeltaTableError> {
     schema.as_ref().try_into_kernel().map_err(DeltaTableError::from)
 }
@@ -299,6 +357,8 @@ async fn create(log: &LogStoreRef, name: &TableName, schema: &SchemaRef) -> Resu
         .with_log_store(Arc::clone(log))
         .with_table_name(name.to_string())
         .with_columns(columns)
+        .with_configuration_property(TableProperty::LogRetentionDuration, Some("interval 1 hours"))
+        .with_configuration_property(TableProperty::DeletedFileRetentionDuration, Some("interval 2 hours"))
         .with_save_mode(SaveMode::ErrorIfExists)
         .await;
     match made {
@@ -345,3 +405,7 @@ pub(super) fn add(file: &Written, at: i64) -> Add {
         ..Add::default()
     }
 }
+
+#[cfg(test)]
+#[path = "faulty_tests.rs"]
+mod faulty;

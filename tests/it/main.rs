@@ -25,6 +25,8 @@ mod intake;
 #[path = "loop.rs"]
 mod order_loop;
 mod peers;
+mod plug;
+mod readers;
 mod reload;
 mod resumable;
 mod samples;
