@@ -26,8 +26,11 @@ build: web       ## the optimised binary, pages inside
 	$(CARGO) build --release --locked
 
 bench: build $(PEERS)/ready   ## measure beside chdb, DuckDB and polars, write docs/benchmarks.md
-	$(PEERS)/bin/python benches/peers/run.py $(TARGET)/release/cityloom $(BENCH_ROWS) $(TARGET)/bench docs/benchmarks.md
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked --no-run
+	$(PEERS)/bin/python benches/peers/run.py $(TARGET)/release/cityloom \
+	  "$$($(CARGO) bench --locked --no-run --bench refresh --message-format=json 2>/dev/null | sed -n 's/.*"executable":"\([^"]*refresh-[^"]*\)".*/\1/p')" \
+	  $(BENCH_ROWS) $(TARGET)/bench docs/benchmarks.md
+	$(CARGO) bench --locked --bench kernels
 
 test: setup lint rust-test sql-test web-test e2e   ## everything that must hold
 	@echo "== all checks passed"

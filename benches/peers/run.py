@@ -1,6 +1,6 @@
 """cityloom and its peers on the same rows: lands them, fuses them, holds the results against each other, writes the page.
 
-    run.py CITYLOOM_BINARY ROWS FOLDER PAGE
+    run.py CITYLOOM_BINARY REFRESH_BENCH ROWS FOLDER PAGE
 
 This process stays small: a child's peak memory counts from what its parent had when it began.
 """
@@ -123,6 +123,33 @@ def fusion(binary, work):
     return start, table(["", "seconds", "time, cityloom = 1", "peak MB"], lines)
 
 
+def refreshing(bench, histories):
+    """From a committed drop to the new result in hand, on histories of several lengths."""
+    lines = []
+    for history in histories:
+        out, _, memory = run(bench, history)
+        answers = {"cityloom": (json.loads(out.splitlines()[-1]), memory)}
+        for engine in ["chdb", "duckdb"]:
+            out, _, memory = run(sys.executable, HERE / "drops.py", engine, history)
+            answers[engine] = (json.loads(out.splitlines()[-1]), memory)
+        same({name: {key: found[key] for key in ["cells", "rows", "means", "most"]} for name, (found, _) in answers.items()})
+        ours = answers["cityloom"][0]["drop_ms"]
+        for name, (found, memory) in answers.items():
+            parts = f"{found['insert_ms']:.1f} + {found['read_ms']:.1f}" if "insert_ms" in found else "-"
+            lines.append([
+                f"{history / 1e6:g} million, {NAMES[name]}",
+                f"{found['drop_ms']:.1f}",
+                f"{found['drop_ms'] / ours:.2f}",
+                parts,
+                f"{found['recompute_ms']:.0f}",
+                f"{memory:.0f}",
+            ])
+    return table(["", "ms after a drop", "time, cityloom = 1", "insert + read", "ms full recompute", "peak MB"], lines)
+
+
+NAMES = {"cityloom": "cityloom", "chdb": "chdb's materialised view", "duckdb": "duckdb, all again"}
+
+
 def machine():
     cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     memory = int(re.search(r"MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text())[1]) / 2**20
@@ -130,7 +157,8 @@ def machine():
 
 
 def main():
-    binary, rows, work, page = Path(sys.argv[1]).resolve(), int(sys.argv[2]), Path(sys.argv[3]).resolve(), Path(sys.argv[4])
+    binary, bench = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
+    rows, work, page = int(sys.argv[3]), Path(sys.argv[4]).resolve(), Path(sys.argv[5])
     work.mkdir(parents=True, exist_ok=True)
     source = work / f"speed-{rows}.parquet"
     if not source.exists():
@@ -138,6 +166,7 @@ def main():
     landed = landing(binary, source, work, rows)
     start, fused = fusion(binary, work)
     upload_rows, formats, waits = uploads.measure(binary, source, UPLOAD_ROWS, work / "uploads")
+    refreshed = refreshing(bench, [int(rows) for rows in os.environ.get("BENCH_HISTORIES", "1000000 10000000 100000000").split()])
     versions = ", ".join(f"{name} {version(name)}" for name in ["chdb", "duckdb", "polars", "polars-h3", "pyarrow"])
     template = (HERE / "page.md").read_text()
     values = {
@@ -152,6 +181,7 @@ def main():
         "uploads": table(["", "million rows/s", "MB/s of body", "bytes written per byte received"], formats),
         "small": table(["senders at once", "submissions/s", "acknowledged, median ms", "99 of 100 within ms"], waits),
         "start": f"{start:.2f}",
+        "refresh": refreshed,
     }
     for name, value in values.items():
         template = template.replace("{" + name + "}", value)

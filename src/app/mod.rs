@@ -1,7 +1,7 @@
 //! Composition root: who is plugged into whom. Knows every module, holds no rules.
 //!
 //! `workshop.rs` opens a city for any command; `serve.rs` runs it, with one file for each flow: `tick.rs` (feeds →
-//! queries → layers, alerts, KPIs), `reload.rs` (saved queries), `drop_folder.rs` (files → lake), `generate.rs` (the
+//! queries → layers, alerts, KPIs), `reload.rs` (saved queries; `in_force.rs` remembers which ran last), `drop_folder.rs` (files → lake), `generate.rs` (the
 //! demo's feeds → lake), `outlet.rs` (journal → hub), `duty.rs` (duty feed → desk), `board.rs` (states of the wall), `lock.rs` (keys → the guard),
 //! `listen.rs` (live sources → lake), `silence.rs` (quiet feeds → journal),
 //! `uploads.rs` (complete uploads → lake), `tend.rs` (small files → large ones).
@@ -10,6 +10,7 @@ mod board;
 mod drop_folder;
 mod duty;
 mod generate;
+mod in_force;
 mod listen;
 mod lock;
 mod outlet;
@@ -23,5 +24,6 @@ mod veil_key;
 mod workshop;
 
 pub use generate::Demo;
+pub use in_force::read as queries_in_force;
 pub use serve::{ServeOptions, serve};
 pub use workshop::{Workshop, WorkshopOptions, problems_of};

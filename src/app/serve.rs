@@ -24,7 +24,7 @@ use super::lock::{KeyWatch, guard};
 use super::outlet::{self, DeskLog};
 use super::silence::Silence;
 use super::tick::Sinks;
-use super::{Workshop, WorkshopOptions, listen, reload, tend, uploads};
+use super::{Workshop, WorkshopOptions, in_force, listen, reload, tend, uploads};
 use crate::config::Settings;
 use crate::fusion::{Engine, QueryFile, Tick};
 use crate::hub::{Hub, HubConfig};
@@ -265,6 +265,10 @@ async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
     let mut loaded = Vec::new();
     load(&workshop, &engine, &sinks, &audit, &mut loaded).await?;
     let (mut feeding, mut silence) = (JoinSet::new(), Silence::default());
+    if let Some(filler) = engine.filler() {
+        let shutdown = shutdown.clone();
+        feeding.spawn(async move { shutdown.run_until_cancelled_owned(filler.run()).await.unwrap_or(()) });
+    }
     if let Some(demo) = demo {
         let now = workshop.clock.now();
         let mut feeder = Feeder::new(demo, workshop.settings.seed, Arc::clone(&workshop.lander), now);
@@ -342,6 +346,9 @@ async fn load(
     }
     let queries = engine.queries().await;
     tracing::info!(queries = queries.ordered().len(), problems = problems.len(), "queries loaded");
+    if let Err(error) = in_force::write(&workshop.data, &queries) {
+        tracing::warn!("{error:#}; `cityloom plan` compares with an older folder");
+    }
     sinks.forget(&queries, &files, now).await?;
     let outcome = format!("{} sound, {} problems", queries.ordered().len(), problems.len());
     audit.note(Audited::by_city("reload", "queries", outcome), now);

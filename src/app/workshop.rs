@@ -9,7 +9,7 @@ use object_store::local::LocalFileSystem;
 use super::veil_key::veil_key;
 use crate::config::{self, Settings};
 use crate::contract::Contract;
-use crate::fusion::{Catalog, Engine, Query, QueryFile, QuerySet, SessionConfig};
+use crate::fusion::{Catalog, Engine, Query, QueryFile, QuerySet, SessionConfig, StateLimits};
 use crate::ingest::Lander;
 use crate::lake::Lake;
 use crate::model::{Clock, Problem, SystemClock};
@@ -86,7 +86,10 @@ impl Workshop {
         let folder = self.data.join("state");
         crate::lake::create_dirs(&folder).with_context(|| format!("making {}", folder.display()))?;
         let store = LocalFileSystem::new_with_prefix(&folder)?;
-        Ok(Engine::new(self.catalog.clone()).with_checkpoints(Arc::new(store)))
+        let engine = Engine::new(self.catalog.clone()).with_checkpoints(Arc::new(store));
+        let mut limits = StateLimits::default();
+        limits.rows = self.settings.limits.state_rows.unwrap_or(limits.rows);
+        Ok(engine.with_limits(limits))
     }
 
     /// The files below the city's `queries/`.

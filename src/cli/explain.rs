@@ -47,6 +47,9 @@ pub(super) async fn explain(options: WorkshopOptions, names: Vec<String>, measur
 fn print(name: &str, explained: &Explained, seconds: Option<f64>) {
     let took = seconds.map_or(String::new(), |seconds| format!("  ({seconds:.3} s from the landed data)"));
     text::out(&format!("{name}  {}  {}{took}", explained.class, explained.class_text()));
+    if explained.by_cell {
+        text::out("  head   only of the cells that changed");
+    }
     for state in &explained.states {
         let by = if state.groups.is_empty() { "no group".to_owned() } else { state.groups.join(", ") };
         let step = state.step_us.map_or("everything".to_owned(), |step| {

@@ -5,6 +5,7 @@ mod check;
 mod explain;
 mod land;
 mod lineage;
+mod plan;
 mod refresh;
 mod run;
 mod sql;
@@ -104,6 +105,13 @@ enum Command {
         /// Run them over the landed data, to tell how large their states are and how long they take.
         #[arg(long)]
         measure: bool,
+    },
+    /// Say what the queries folder as it is now would change of what the server ran last: states that go on, states that
+    /// are filled anew and from how many rows, results that differ.
+    Plan {
+        /// Leave the results alone; say only what becomes of the states.
+        #[arg(long)]
+        no_sample: bool,
     },
     /// Run each query over its fixtures and compare with what is expected.
     Test {
@@ -207,6 +215,7 @@ pub fn main() -> ExitCode {
         Command::Refresh { queries } => run::once(refresh::refresh(options, queries)),
         Command::Test { queries, update } => run::once(test::test(options, queries, update)),
         Command::Explain { queries, measure } => run::once(explain::explain(options, queries, measure)),
+        Command::Plan { no_sample } => run::once(plan::plan(options, !no_sample)),
         Command::Lineage { queries } => lineage::lineage(options, queries),
         Command::Token { command } => token::token(&options, command),
         Command::Audit { command } => Ok(audit::audit(&options.data, command)),

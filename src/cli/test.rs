@@ -29,22 +29,24 @@ pub(super) async fn test(options: WorkshopOptions, names: Vec<String>, update: b
             continue;
         }
         let folder = options.city.join("fixtures/queries").join(&name);
-        if !folder.join("case.yaml").exists() {
+        let cases = Case::read_all(&folder).map_err(anyhow::Error::msg)?;
+        if cases.is_empty() {
             text::out(&format!("{name:<28} no test (make {}/case.yaml)", folder.display()));
             untested += 1;
-            continue;
         }
-        let case = Case::read(&folder).map_err(anyhow::Error::msg)?;
-        let schema_of = |table: &str| schemas.get(table).cloned();
-        match run_case(query, set.ordered(), &case, &schema_of, update).await {
-            Ok(CaseOutcome::Passed) => passed += 1,
-            Ok(CaseOutcome::Updated) => {
-                text::out(&format!("{name:<28} expected.csv written"));
-                passed += 1;
-            }
-            Ok(CaseOutcome::Failed(why)) | Err(why) => {
-                text::out(&format!("{name:<28} FAILED\n  {}", why.replace('\n', "\n  ")));
-                failed += 1;
+        for case in cases {
+            let schema_of = |table: &str| schemas.get(table).cloned();
+            match run_case(query, set.ordered(), &case, &schema_of, update).await {
+                Ok(CaseOutcome::Passed) => passed += 1,
+                Ok(CaseOutcome::Updated) => {
+                    text::out(&format!("{name:<28} {}: what is expected was written", case.name()));
+                    passed += 1;
+                }
+                Ok(CaseOutcome::Failed(why)) | Err(why) => {
+                    let why = why.replace('\n', "\n  ");
+                    text::out(&format!("{name:<28} FAILED {}\n  {why}", case.name()));
+                    failed += 1;
+                }
             }
         }
     }

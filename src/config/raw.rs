@@ -77,6 +77,7 @@ pub(super) struct Duty {
 pub(super) struct Limits {
     pub upload_mib: Option<u64>,
     pub query_memory_mib: Option<u64>,
+    pub state_rows: Option<u64>,
     pub query_threads: Option<usize>,
     pub unpacked_mib: Option<u64>,
     pub unpacked_ratio: Option<u64>,

@@ -108,6 +108,8 @@ pub struct Limits {
     pub upload: u64,
     /// Memory of all running queries together, in bytes.
     pub query_memory: usize,
+    /// Rows that the state of a query may have; a query that needs more is recomputed.
+    pub state_rows: Option<usize>,
     /// Threads of queries.
     pub query_threads: usize,
     /// What a file may be made of.
@@ -214,6 +216,7 @@ fn limits(raw: &raw::Limits) -> Limits {
     Limits {
         upload: mib(raw.upload_mib, 5 << 30),
         query_memory: usize::try_from(mib(raw.query_memory_mib, 2 << 30)).unwrap_or(usize::MAX),
+        state_rows: raw.state_rows.and_then(|rows| usize::try_from(rows).ok()),
         query_threads: raw.query_threads.unwrap_or(cores),
         file: decode::Limits {
             unpacked: mib(raw.unpacked_mib, file.unpacked),

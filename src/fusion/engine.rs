@@ -16,13 +16,16 @@ use datafusion::logical_expr::LogicalPlan;
 use object_store::ObjectStore;
 use tokio::sync::Mutex;
 
+use super::filling::{Filler, StateLimits, Workbench};
+use super::local::Local;
 use super::query_set::WAITS;
 use super::refresh::{self, Checkpoints, Reason};
 use super::result_table::ResultTable;
 use super::shape::shape;
-use super::upkeep::{self, Kept, Snapshot};
+use super::upkeep::{self, Brought, Kept, Snapshot, Tools};
 use super::{
-    Audit, Catalog, Explained, Query, QueryFile, QuerySet, RefreshRule, StateExplained, audit, locate,
+    Audit, Catalog, Explained, Footprint, Query, QueryFile, QuerySet, RefreshRule, StateExplained,
+    StateFootprint, audit, locate,
 };
 use crate::model::{Micros, Problem};
 
@@ -35,9 +38,10 @@ const RECOMPUTE_EVERY: Duration = Duration::from_secs(30);
 /// What to refresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tick {
-    /// Queries whose inputs moved, or whose window did.
+    /// Queries whose inputs moved, or whose window did. A long history is read beside the ticks; until it is read, the
+    /// query that needs it has no change.
     Moved,
-    /// Every query, manual ones too.
+    /// Every query, manual ones too, each with its result of this tick, however long that takes.
     All,
 }
 
@@ -63,6 +67,7 @@ pub struct Change {
 pub struct Engine {
     catalog: Catalog,
     checkpoints: Option<Checkpoints>,
+    bench: Workbench,
     running: Mutex<Running>,
 }
 
@@ -83,13 +88,17 @@ struct Planned {
     last: Option<Micros>,
     /// Versions of the feeds at the last refresh.
     seen: BTreeMap<String, u64>,
+    /// Whether a refresh is owed that could not be made yet.
+    owed: bool,
+    /// Where its rows follow cell by cell.
+    local: Option<Local>,
 }
 
 /// How a result comes about.
 #[derive(Debug, Clone)]
 enum Way {
-    /// By a plan over the states of those cuts; `full` is the whole plan, its windows still open.
-    Kept { head: LogicalPlan, cuts: Vec<String>, full: LogicalPlan },
+    /// By a plan over the states of those cuts; `full` is the whole plan optimised, its windows still open.
+    Kept { head: LogicalPlan, cuts: Vec<String>, full: LogicalPlan, plan: LogicalPlan },
     /// By the whole plan over everything that its windows reach.
     Recomputed { plan: LogicalPlan, reasons: Vec<Reason> },
 }
@@ -105,13 +114,25 @@ struct Attempt {
 impl Engine {
     /// An engine without queries.
     pub fn new(catalog: Catalog) -> Self {
-        Self { catalog, checkpoints: None, running: Mutex::default() }
+        let bench = Workbench::new(StateLimits::default());
+        Self { catalog, checkpoints: None, bench, running: Mutex::default() }
+    }
+
+    /// The same engine with other bounds for its states.
+    #[must_use]
+    pub fn with_limits(self, limits: StateLimits) -> Self {
+        Self { bench: Workbench::new(limits), ..self }
     }
 
     /// The same engine, whose states outlive the process in `store`.
     #[must_use]
     pub fn with_checkpoints(self, store: Arc<dyn ObjectStore>) -> Self {
         Self { checkpoints: Some(Checkpoints::new(store)), ..self }
+    }
+
+    /// What fills states beside the ticks: somebody has to run it, or no long history is ever read. Given once.
+    pub fn filler(&self) -> Option<Filler> {
+        self.bench.filler()
     }
 
     /// Writes the states down that have changed since they last were.
@@ -213,11 +234,19 @@ impl Engine {
         now: Micros,
     ) -> Result<Planned, Vec<Problem>> {
         let mut planned = self.planned(query, filled, kept, now).await?;
-        // An unchanged query goes on from its last result, so that a reload shows no gap.
-        if let Some(before) =
-            before.filter(|before| before.query.sql == query.sql && before.schema == planned.schema)
-        {
-            planned = Planned { way: planned.way, query: planned.query, ..before.clone() };
+        // An unchanged query goes on from its last result, and a changed one shows it until it has its own, so that a
+        // reload shows no gap.
+        if let Some(before) = before.filter(|before| before.schema == planned.schema) {
+            if before.query.sql == query.sql {
+                planned = Planned {
+                    way: planned.way,
+                    query: planned.query,
+                    local: planned.local,
+                    ..before.clone()
+                };
+            } else {
+                planned.result = Arc::clone(&before.result);
+            }
         }
         self.publish(&planned)?;
         Ok(planned)
@@ -254,8 +283,21 @@ impl Engine {
         {
             return Err(reasons.iter().map(|reason| not_live(query, reason)).collect());
         }
+        let local = match &way {
+            Way::Kept { head, .. } => Local::of(head, query.key().unwrap_or("cell")).map_err(wrong)?,
+            Way::Recomputed { .. } => None,
+        };
         let result = Arc::new(ResultTable::new(Arc::clone(&schema)));
-        Ok(Planned { query: Arc::clone(query), way, schema, result, last: None, seen: BTreeMap::new() })
+        Ok(Planned {
+            query: Arc::clone(query),
+            way,
+            schema,
+            result,
+            last: None,
+            seen: BTreeMap::new(),
+            owed: false,
+            local,
+        })
     }
 
     /// How the result of a plan comes about. Cuts that nobody keeps yet are added to `kept`.
@@ -277,7 +319,7 @@ impl Engine {
         Ok(match refresh::cut(&full, state, &leaf, &mut result)? {
             Ok(cutting) => {
                 let cuts = cutting.cuts.into_iter().map(|cut| cut.id).collect();
-                Way::Kept { head: cutting.head, cuts, full }
+                Way::Kept { head: cutting.head, cuts, full, plan }
             }
             Err(reasons) => Way::Recomputed { plan, reasons },
         })
@@ -288,7 +330,8 @@ impl Engine {
         let mut running = self.running.lock().await;
         let order: Vec<Arc<Query>> = running.set.ordered().to_vec();
         let feeds = Snapshot::of(&self.catalog, order.iter().flat_map(|query| &query.feeds));
-        let mut refreshed: Vec<String> = Vec::new();
+        let with = self.tools(&feeds, now, tick == Tick::All);
+        let (mut refreshed, mut owed): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
         let mut changes = Vec::new();
         for query in order {
             let Running { planned, kept, .. } = &mut *running;
@@ -299,7 +342,14 @@ impl Engine {
                 continue;
             }
             let started = Instant::now();
-            let rows = self.rows(planned, kept, &feeds, now).await;
+            // What it reads has no result yet, or an older one: so would it.
+            let waits = query.queries.iter().any(|input| owed.contains(input));
+            let rows = if waits { Ok(None) } else { rows(planned, kept, with).await };
+            let Some(rows) = rows.transpose() else {
+                planned.owed = true;
+                owed.push(query.name.to_string());
+                continue;
+            };
             let change = rows
                 .map(|rows| planned.change(rows, now, started.elapsed().as_secs_f64()))
                 .map_err(|error| locate::of_error(&query.file, &query.sql, &error, "CL040"));
@@ -313,43 +363,40 @@ impl Engine {
         changes
     }
 
-    /// A query's rows at a tick.
-    async fn rows(
-        &self,
-        planned: &Planned,
-        kept: &mut HashMap<String, Kept>,
-        feeds: &Snapshot,
-        now: Micros,
-    ) -> datafusion::common::Result<Vec<RecordBatch>> {
-        match &planned.way {
-            Way::Recomputed { plan, .. } => self.catalog.run(plan, now).await,
-            Way::Kept { head, cuts, .. } => {
-                for cut in cuts {
-                    if let Some(kept) = kept.get_mut(cut) {
-                        kept.bring(&self.catalog, self.checkpoints.as_ref(), feeds, now).await?;
-                    }
+    fn tools<'a>(&'a self, feeds: &'a Snapshot, now: Micros, waits: bool) -> Tools<'a> {
+        let checkpoints = self.checkpoints.as_ref();
+        Tools { catalog: &self.catalog, checkpoints, bench: &self.bench, feeds, now, waits }
+    }
+
+    /// How every query is computed, and what filling its states would read.
+    ///
+    /// # Errors
+    /// Where a window has no edge at `now`.
+    pub async fn footprints(&self, now: Micros) -> datafusion::common::Result<Vec<Footprint>> {
+        let running = self.running.lock().await;
+        let order = running.set.ordered();
+        let feeds = Snapshot::of(&self.catalog, order.iter().flat_map(|query| &query.feeds));
+        let with = self.tools(&feeds, now, true);
+        let mut prints = Vec::new();
+        for query in order {
+            let Some(planned) = running.planned.get(query.name.as_str()) else { continue };
+            let states: Vec<StateFootprint> = match &planned.way {
+                Way::Recomputed { .. } => Vec::new(),
+                Way::Kept { cuts, .. } => {
+                    let kept = cuts.iter().filter_map(|cut| running.kept.get(cut));
+                    kept.map(|kept| kept.footprint(with)).collect::<Result<_, _>>()?
                 }
-                self.catalog.run(head, now).await
-            }
+            };
+            let class = running.explain(planned).class;
+            prints.push(Footprint { query: query.name.to_string(), sql: query.sql.clone(), class, states });
         }
+        Ok(prints)
     }
 
     /// How a query is kept up to date; none where there is no such query.
     pub async fn explain(&self, query: &str) -> Option<Explained> {
         let running = self.running.lock().await;
-        let (cuts, reasons) = match &running.planned.get(query)?.way {
-            Way::Recomputed { reasons, .. } => (&[][..], reasons.clone()),
-            Way::Kept { cuts, .. } => (cuts.as_slice(), Vec::new()),
-        };
-        let states: Vec<StateExplained> =
-            cuts.iter().filter_map(|cut| running.kept.get(cut)).map(Kept::explain).collect();
-        let class = match (reasons.is_empty(), states.is_empty()) {
-            (false, _) => 'F',
-            (true, true) => 'H',
-            (true, false) if states.iter().any(|state| state.step_us.is_some()) => 'W',
-            (true, false) => 'I',
-        };
-        Some(Explained { class, states, reasons })
+        running.planned.get(query).map(|planned| running.explain(planned))
     }
 
     /// What a query's result would be without its states: the whole plan over everything, with the same windows.
@@ -374,7 +421,85 @@ impl Engine {
     }
 }
 
+/// A query's rows at a tick; none while a state that it needs is being filled. Says whether more is owed.
+async fn rows(
+    planned: &mut Planned,
+    kept: &mut HashMap<String, Kept>,
+    with: Tools<'_>,
+) -> datafusion::common::Result<Option<Vec<RecordBatch>>> {
+    let (head, cuts, plan) = match &planned.way {
+        Way::Recomputed { plan, .. } => {
+            planned.owed = false;
+            let rows = with.catalog.run(plan, with.now).await?;
+            planned.result.replace(rows.clone());
+            return Ok(Some(rows));
+        }
+        Way::Kept { head, cuts, plan, .. } => (head, cuts, plan),
+    };
+    let (mut filling, mut behind, mut too_large) = (false, false, Vec::new());
+    for cut in cuts {
+        if let Some(kept) = kept.get_mut(cut) {
+            match kept.bring(with).await? {
+                Brought::Ready => {}
+                Brought::Behind => behind = true,
+                Brought::Filling => filling = true,
+                Brought::TooLarge(reason) => too_large.push(reason),
+            }
+        }
+    }
+    if !too_large.is_empty() {
+        for reason in &too_large {
+            tracing::warn!(query.name = %planned.query.name, %reason, "recomputed from now on: {}", reason.advice);
+        }
+        let plan = plan.clone();
+        let rows = with.catalog.run(&plan, with.now).await?;
+        planned.result.replace(rows.clone());
+        (planned.owed, planned.local) = (false, None);
+        planned.way = Way::Recomputed { plan, reasons: too_large };
+        return Ok(Some(rows));
+    }
+    if filling {
+        return Ok(None);
+    }
+    planned.owed = behind;
+    // Where few cells changed, only these are computed; the others' rows stand as they are.
+    let changed = planned.local.as_ref().filter(|_| planned.last.is_some()).and_then(Local::changed);
+    let rows = match planned.local.as_ref().zip(changed) {
+        Some((local, cells)) => {
+            let part = with.catalog.run(&local.restricted(head, &cells)?, with.now).await?;
+            let (rows, changed) = local.patched(&planned.result.rows(), part, &cells)?;
+            planned.result.patch(rows.clone(), changed);
+            rows
+        }
+        None => {
+            let rows = with.catalog.run(head, with.now).await?;
+            planned.result.replace(rows.clone());
+            rows
+        }
+    };
+    if let Some(local) = &mut planned.local {
+        local.settle();
+    }
+    Ok(Some(rows))
+}
+
 impl Running {
+    fn explain(&self, planned: &Planned) -> Explained {
+        let (cuts, reasons) = match &planned.way {
+            Way::Recomputed { reasons, .. } => (&[][..], reasons.clone()),
+            Way::Kept { cuts, .. } => (cuts.as_slice(), Vec::new()),
+        };
+        let states: Vec<StateExplained> =
+            cuts.iter().filter_map(|cut| self.kept.get(cut)).map(Kept::explain).collect();
+        let class = match (reasons.is_empty(), states.is_empty()) {
+            (false, _) => 'F',
+            (true, true) => 'H',
+            (true, false) if states.iter().any(|state| state.step_us.is_some()) => 'W',
+            (true, false) => 'I',
+        };
+        Explained { class, states, by_cell: planned.local.is_some(), reasons }
+    }
+
     /// Takes over new states and forgets those that no query needs any more.
     fn keep(&mut self, new: HashMap<String, Kept>) {
         self.kept.extend(new);
@@ -393,7 +518,6 @@ impl Running {
 impl Planned {
     /// Takes a new result.
     fn change(&self, rows: Vec<RecordBatch>, at: Micros, seconds: f64) -> Change {
-        self.result.replace(rows.clone());
         let audits = audit::audit(&self.query, &self.schema, &rows);
         let (query, schema) = (Arc::clone(&self.query), Arc::clone(&self.schema));
         Change { query, at, schema, rows, seconds, audits }
@@ -401,7 +525,7 @@ impl Planned {
 
     fn is_due(&self, versions: &BTreeMap<String, u64>, refreshed: &[String], now: Micros) -> bool {
         // The first result is owed to whoever reads the query, a manual one's too.
-        let Some(last) = self.last else { return true };
+        let Some(last) = self.last.filter(|_| !self.owed) else { return true };
         let moved =
             *versions != self.seen || self.query.queries.iter().any(|input| refreshed.contains(input));
         let slid = self.query.depends_on_now() && now.0 - last.0 >= TIME_ALONE_SECONDS * 1_000_000;

@@ -1,5 +1,6 @@
 //! How a query is kept up to date, as people are told.
 
+use super::filling::Progress;
 use super::refresh::{Reason, Size};
 
 /// How a query is kept up to date.
@@ -9,6 +10,8 @@ pub struct Explained {
     pub class: char,
     /// The states that it reads.
     pub states: Vec<StateExplained>,
+    /// Whether only the cells that changed are computed of what stands above its states.
+    pub by_cell: bool,
     /// Why it is recomputed, where it is.
     pub reasons: Vec<Reason>,
 }
@@ -26,6 +29,8 @@ pub struct StateExplained {
     pub step_us: Option<i64>,
     /// How large it is; zero while it is empty.
     pub size: Size,
+    /// How far it is filled, while it is.
+    pub filling: Option<Progress>,
 }
 
 impl Explained {

@@ -121,6 +121,12 @@ fn end_of(sql: &str, text: &str) -> (u64, u64) {
 }
 
 fn clean(text: &str) -> String {
+    // Which rule of the optimiser met the mistake is nobody's business.
+    let text = if text.starts_with("Optimizer rule") {
+        text.rsplit("caused by\n").next().unwrap_or(text)
+    } else {
+        text
+    };
     let mut text = text.replace("datafusion.public.", "").replace("datafusion.", "");
     for prefix in [
         "Error during planning: ",
@@ -128,6 +134,8 @@ fn clean(text: &str) -> String {
         "ParserError(\"",
         "Schema error: ",
         "type_coercion\ncaused by\n",
+        "Arrow error: ",
+        "Parser error: ",
     ] {
         text = text.replace(prefix, "");
     }

@@ -4,16 +4,20 @@
 //! What becomes of results (layers, alerts, KPIs) is not known here.
 
 mod audit;
+mod content;
 mod engine;
 mod explained;
 mod feed_table;
+mod filling;
 mod fixture;
 mod header;
+mod local;
 mod locate;
 mod query;
 mod query_set;
 mod refresh;
 mod result_table;
+mod rollout;
 mod session;
 mod shape;
 #[cfg(test)]
@@ -26,9 +30,11 @@ mod upkeep_tests;
 pub use audit::Audit;
 pub use engine::{Change, Engine, Tick};
 pub use explained::{Explained, StateExplained};
-pub use fixture::{Case, CaseOutcome, run_case};
+pub use filling::{Filler, Progress, StateLimits};
+pub use fixture::{Case, CaseOutcome, SchemaOf, run_case};
 pub use header::{ColumnShow, Kind, RefreshRule, Text};
 pub use query::Query;
 pub use query_set::{Lineage, QueryFile, QuerySet};
 pub use refresh::{Reason, Size};
+pub use rollout::{Difference, Fate, Footprint, Rollout, StateFootprint, difference, rollout};
 pub use session::{Catalog, SessionConfig, print};

@@ -80,9 +80,14 @@ impl Catalog {
     /// # Errors
     /// Where the names are taken.
     pub fn add_feed(&mut self, name: &FeedName, table: &Arc<Table>, quarantine: &Arc<Table>) -> Result<()> {
-        self.register(name.department(), name.feed(), Arc::new(FeedTable::new(Arc::clone(table))))?;
+        self.add_feed_alone(name, table)?;
         let rejected = format!("{}__{}", name.department(), name.feed());
-        self.register("quarantine", &rejected, Arc::new(FeedTable::new(Arc::clone(quarantine))))?;
+        self.register("quarantine", &rejected, Arc::new(FeedTable::new(Arc::clone(quarantine))))
+    }
+
+    /// Adds a feed of which nothing is ever rejected.
+    pub(super) fn add_feed_alone(&mut self, name: &FeedName, table: &Arc<Table>) -> Result<()> {
+        self.register(name.department(), name.feed(), Arc::new(FeedTable::new(Arc::clone(table))))?;
         self.feeds.insert(name.to_string(), Some(Arc::clone(table)));
         Ok(())
     }

@@ -100,3 +100,24 @@ fn the_city_that_the_broken_ones_are_made_from_is_sound() {
     let ran = City::at(tiny_city()).run(&["check"]);
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), "1 contract, 1 query: all sound\n"), "{}", ran.err);
 }
+
+/// Every file of `tests/bad_queries` beside the demo city's contracts; `expected.txt` says what `check` finds.
+#[test]
+fn each_mistake_in_a_query_is_told_with_its_place_and_a_code() {
+    let bad = root().join("tests/bad_queries");
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    for part in ["schemas", "fixtures", "cityloom.toml"] {
+        std::os::unix::fs::symlink(root().join(part), folder.path().join(part)).unwrap();
+    }
+    std::os::unix::fs::symlink(&bad, folder.path().join("queries")).unwrap();
+    let ran = City::at(folder.path()).run(&["check"]);
+    let expected = std::fs::read_to_string(bad.join("expected.txt")).unwrap_or_default();
+    assert_eq!((ran.code, ran.err.as_str()), (Some(1), ""));
+    assert!(ran.out == expected, "{}\ninstead of\n{expected}", ran.out);
+    let silent: Vec<String> = std::fs::read_dir(&bad)
+        .unwrap()
+        .filter_map(|entry| entry.unwrap().file_name().into_string().ok())
+        .filter(|name| name != "expected.txt" && !expected.contains(name.as_str()))
+        .collect();
+    assert!(silent.is_empty(), "nothing is found wrong with {silent:?}");
+}

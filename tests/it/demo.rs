@@ -89,7 +89,15 @@ async fn the_demo_city_lives_and_stops() {
 fn every_query_of_the_demo_passes_its_test() {
     let data = tempfile::tempdir().unwrap();
     let (_, said) = run(data.path(), &["test"]);
-    let verdict = format!("queries: {} passed, 0 failed, 0 skipped", queries().len());
+    let cases = |query: &String| {
+        let folder = PathBuf::from(ROOT).join("fixtures/queries").join(query);
+        let names =
+            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with("case")).count()
+    };
+    let cases: usize = queries().iter().map(cases).sum();
+    assert!(cases > queries().len(), "a query has a case of several steps");
+    let verdict = format!("queries: {cases} passed, 0 failed, 0 skipped");
     assert!(said.lines().any(|line| line == verdict), "no `{verdict}` in\n{said}");
 }
 

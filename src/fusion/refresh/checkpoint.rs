@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 /// Another layout is another format: older checkpoints are then as good as none.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// So many manifests are kept.
 const KEPT: usize = 3;
 /// Segments of more files than this are written anew as one.
@@ -31,10 +31,14 @@ pub(in crate::fusion) struct Seen {
     pub(in crate::fusion) version: u64,
 }
 
+/// The tables beside the feeds and what they held.
+pub(in crate::fusion) type Prints = BTreeMap<String, String>;
+
 /// A checkpoint read back.
 #[derive(Debug)]
 pub(in crate::fusion) struct Saved {
     pub(in crate::fusion) feeds: BTreeMap<String, Seen>,
+    pub(super) beside: Prints,
     /// The first bucket of the window.
     pub(super) first: i64,
     pub(super) buckets: BTreeMap<i64, RecordBatch>,
@@ -63,6 +67,7 @@ struct Manifest {
     cut: String,
     engine: String,
     feeds: BTreeMap<String, Seen>,
+    beside: Prints,
     first: i64,
     /// Segments and the checksums of their bytes.
     segments: BTreeMap<String, u64>,
@@ -74,6 +79,7 @@ pub(super) struct Written<'a> {
     pub(super) cut: &'a str,
     pub(super) schema: &'a SchemaRef,
     pub(super) feeds: BTreeMap<String, Seen>,
+    pub(super) beside: Prints,
     pub(super) first: i64,
 }
 
@@ -140,7 +146,13 @@ impl Checkpoints {
             buckets.insert(*bucket, rows.ok_or("a bucket is in no segment")?.clone());
         }
         let home = Home { sequence, segments: manifest.segments, buckets: manifest.buckets };
-        Ok(Some(Saved { feeds: manifest.feeds, first: manifest.first, buckets, home }))
+        Ok(Some(Saved {
+            feeds: manifest.feeds,
+            beside: manifest.beside,
+            first: manifest.first,
+            buckets,
+            home,
+        }))
     }
 
     /// Writes the `changed` buckets of a state and the manifest that names these and those that are on disk already.
@@ -184,6 +196,7 @@ impl Checkpoints {
             cut: of.cut.to_owned(),
             engine: datafusion::DATAFUSION_VERSION.to_owned(),
             feeds: of.feeds,
+            beside: of.beside,
             first: of.first,
             segments: segments.clone(),
             buckets: buckets.clone(),

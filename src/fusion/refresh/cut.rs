@@ -16,6 +16,7 @@ use datafusion::logical_expr::{
 };
 
 use super::bucket::{self, Buckets};
+use super::lift;
 use super::linear::{self, Leaf};
 use super::reason::Reason;
 use super::window::Window;
@@ -52,6 +53,18 @@ impl Cut {
         self.window.as_ref().map(|window| window.step_us)
     }
 
+    /// The first bucket that counts at a tick; all do where there is no window.
+    pub(super) fn first_bucket(&self, session: &SessionState, now_us: i64) -> Result<i64> {
+        let Some(window) = &self.window else { return Ok(i64::MIN) };
+        Ok(window.edge(session, now_us)? / window.step_us)
+    }
+
+    /// No row before this instant counts at a tick; none where all do.
+    pub(in crate::fusion) fn start_us(&self, session: &SessionState, now_us: i64) -> Result<Option<i64>> {
+        let Some(window) = self.window.as_ref().filter(|_| self.by_event_time) else { return Ok(None) };
+        window.edge(session, now_us).map(Some)
+    }
+
     /// Its groups as the plan names them.
     pub(in crate::fusion) fn group_names(&self) -> Vec<String> {
         let LogicalPlan::Aggregate(aggregate) = &self.plan else { return Vec::new() };
@@ -81,7 +94,7 @@ pub(in crate::fusion) fn cut(
     result: &mut dyn FnMut(&Cut) -> Arc<dyn TableProvider>,
 ) -> Result<std::result::Result<Cutting, Vec<Reason>>> {
     let (mut cuts, mut reasons) = (Vec::new(), Vec::new());
-    let head = plan.clone().transform_down(|node| {
+    let head = lift::lift(plan.clone(), leaf)?.transform_down(|node| {
         let LogicalPlan::Aggregate(aggregate) = &node else { return Ok(Transformed::no(node)) };
         let feeds = linear::facts(&node, leaf);
         let Some(feed) = feeds.first() else { return Ok(Transformed::no(node)) };
@@ -103,6 +116,10 @@ pub(in crate::fusion) fn cut(
     if reasons.is_empty() {
         let raw: BTreeSet<String> = linear::facts(&head.data, leaf).into_iter().collect();
         reasons.extend(raw.iter().map(|feed| Reason::raw_rows(feed)));
+        let read: BTreeSet<String> = linear::tables(&head.data).into_iter().collect();
+        reasons.extend(
+            read.iter().filter(|table| leaf(table) == Leaf::Foreign).map(|table| Reason::foreign(table)),
+        );
     }
     if reasons.is_empty() { Ok(Ok(Cutting { head: head.data, cuts })) } else { Ok(Err(reasons)) }
 }

@@ -78,7 +78,7 @@ pub(super) fn name(table: &TableReference) -> String {
 }
 
 /// Whether an expression depends on the tick.
-pub(super) fn reads_time(expr: &Expr) -> bool {
+pub(in crate::fusion) fn reads_time(expr: &Expr) -> bool {
     let is_clock = |expr: &Expr| {
         matches!(expr, Expr::ScalarFunction(call)
             if matches!(call.func.name(), "now" | "current_timestamp" | "current_date" | "current_time" | "today"))
@@ -113,7 +113,7 @@ pub(super) fn check(
 ) -> Result<(), Reason> {
     let Some(feed) = facts(plan, leaf).into_iter().next() else {
         let foreign = tables(plan).into_iter().find(|table| leaf(table) == Leaf::Foreign);
-        return foreign.map_or(Ok(()), |table| Err(Reason::operator(&table, "a table without versions")));
+        return foreign.map_or(Ok(()), |table| Err(Reason::foreign(&table)));
     };
     match plan {
         LogicalPlan::TableScan(scan) if scan.fetch.is_some() => return Err(Reason::limited(&feed)),

@@ -54,9 +54,20 @@ impl Reason {
         Self::new("INC07", function, message, advice)
     }
 
+    pub(in crate::fusion) fn too_many_groups(feed: &str, groups: &str, most: usize) -> Self {
+        let message = format!("a state of `{feed}` by {groups} has more than {most} rows");
+        let advice = "group by a coarser cell or time, shorten the window, or raise `state_rows` under [limits] of cityloom.toml";
+        Self::new("INC08", feed, message, advice)
+    }
+
     pub(super) fn operator(feed: &str, what: &str) -> Self {
         let message = format!("`{feed}` goes through {what} before it is aggregated");
         Self::new("INC09", feed, message, "aggregate the feed first")
+    }
+
+    pub(super) fn foreign(table: &str) -> Self {
+        let message = format!("nobody tells when `{table}` changes");
+        Self::new("INC09", table, message, "leave it out of what is to be live")
     }
 
     pub(super) fn function(name: &str) -> Self {
@@ -67,7 +78,7 @@ impl Reason {
 
     pub(super) fn raw_rows(feed: &str) -> Self {
         let message = format!("rows of `{feed}` reach the result without an aggregate");
-        Self::new("INC11", feed, message, "aggregate them to cells or keys, or set `refresh: 30s`")
+        Self::new("INC11", feed, message, "aggregate them to cells or keys")
     }
 }
 

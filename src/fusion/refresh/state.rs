@@ -16,10 +16,13 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 
 use super::bucket::TIMELESS;
-use super::checkpoint::{Checkpoints, Home, Seen, Written};
+use super::checkpoint::{Checkpoints, Home, Prints, Seen, Written};
 use super::cut::{Cut, bind};
 use super::fold::{Bucketed, Fold};
 use super::keyed::{Key, Keyed, Keys};
+
+/// So many changed rows are kept however small the state.
+const FEW: usize = 1_024;
 
 /// Tables by name, in the place of those that the catalog has.
 pub(in crate::fusion) type Leaves = HashMap<String, Arc<dyn TableProvider>>;
@@ -38,6 +41,8 @@ pub(in crate::fusion) struct State {
     home: Home,
     total: Keyed,
     finals: Keyed,
+    /// Finished rows that came or went since they were last asked for; none where that is too many to keep.
+    touched: Option<Vec<RecordBatch>>,
     /// The result over no rows, which an aggregate without groups has.
     of_nothing: Option<RecordBatch>,
 }
@@ -73,20 +78,24 @@ impl State {
             home: Home::default(),
             total,
             finals,
+            touched: None,
             of_nothing,
         };
-        state.first = state.first_bucket(session, now_us)?;
+        state.first = state.cut.first_bucket(session, now_us)?;
         Ok(state)
     }
 
-    /// The state that a checkpoint holds, where there is a whole one, and how far each feed was read.
+    /// The state that a checkpoint holds, where there is a whole one that was made beside the same tables, and how far
+    /// each feed was read.
     pub(in crate::fusion) async fn restore(
         cut: &Cut,
         checkpoints: &Checkpoints,
+        beside: &Prints,
         session: &SessionState,
     ) -> Result<Option<(Self, BTreeMap<String, Seen>)>> {
         let mut state = Self::new(cut.clone(), session, 0).await?;
-        let Some(saved) = checkpoints.newest(&cut.id, state.fold.schema()).await else { return Ok(None) };
+        let saved = checkpoints.newest(&cut.id, state.fold.schema()).await;
+        let Some(saved) = saved.filter(|saved| saved.beside == *beside) else { return Ok(None) };
         state.first = saved.first;
         state.home = saved.home;
         for (bucket, rows) in &saved.buckets {
@@ -103,11 +112,13 @@ impl State {
         Ok(Some((state, saved.feeds)))
     }
 
-    /// Writes what has changed since the last checkpoint; the feeds were read as far as `feeds` says.
+    /// Writes what has changed since the last checkpoint; the feeds were read as far as `feeds` says, beside those
+    /// tables.
     pub(in crate::fusion) async fn checkpoint(
         &mut self,
         checkpoints: &Checkpoints,
         feeds: BTreeMap<String, Seen>,
+        beside: Prints,
     ) -> std::result::Result<(), super::checkpoint::Error> {
         let schema = self.fold.schema();
         let live: BTreeSet<i64> = self.buckets.keys().copied().collect();
@@ -115,7 +126,7 @@ impl State {
             Some(table) => Ok(concat_batches(schema, &table.rows()?)?),
             None => Ok(RecordBatch::new_empty(Arc::clone(schema))),
         };
-        let at = Written { cut: &self.cut.id, schema, feeds, first: self.first };
+        let at = Written { cut: &self.cut.id, schema, feeds, beside, first: self.first };
         self.home = checkpoints.write(at, &self.home, &live, &self.changed, rows).await?;
         self.changed.clear();
         Ok(())
@@ -132,6 +143,16 @@ impl State {
         self.absorb(rows, |_| true, session).await
     }
 
+    /// The event times, both ends included, of all rows that a rewrite of those periods reads; none where it reads all.
+    pub(in crate::fusion) fn reach(&self, periods: &[(i64, i64)]) -> Option<Vec<(i64, i64)>> {
+        if self.buckets.contains_key(&TIMELESS) {
+            return None;
+        }
+        let step = self.cut.buckets.step_us;
+        let begin = |us: i64| self.cut.buckets.of(us).saturating_mul(step);
+        Some(periods.iter().map(|(from, to)| (begin(*from), begin(*to).saturating_add(step))).collect())
+    }
+
     /// Reads the buckets anew that hold rows of those periods, both ends included; all of them where a period is
     /// unknown. `all` holds the feeds as they are now. Which buckets that were, for [`State::append_outside`].
     pub(in crate::fusion) async fn rewrite(
@@ -141,7 +162,9 @@ impl State {
         session: &SessionState,
     ) -> Result<Rewritten> {
         let runs = periods.iter().map(|(from, to)| (self.cut.buckets.of(*from), self.cut.buckets.of(*to)));
-        let rewritten = Rewritten(runs.chain([(TIMELESS, TIMELESS)]).collect());
+        // Rows without a time may have gone with any file, where there were any.
+        let timeless = self.buckets.contains_key(&TIMELESS).then_some((TIMELESS, TIMELESS));
+        let rewritten = Rewritten(runs.chain(timeless).collect());
         let gone: Vec<i64> = self.buckets.keys().copied().filter(|bucket| rewritten.holds(*bucket)).collect();
         let mut touched: HashSet<Key> = HashSet::new();
         for bucket in gone {
@@ -169,7 +192,7 @@ impl State {
 
     /// Moves the window to a tick that is not before the last one. Whether any row changed.
     pub(in crate::fusion) async fn advance(&mut self, session: &SessionState, now_us: i64) -> Result<bool> {
-        let first = self.first_bucket(session, now_us)?;
+        let first = self.cut.first_bucket(session, now_us)?;
         if first <= self.first {
             return Ok(false);
         }
@@ -183,13 +206,7 @@ impl State {
 
     /// Whether the tick lies before what the state has forgotten.
     pub(in crate::fusion) fn is_past(&self, session: &SessionState, now_us: i64) -> Result<bool> {
-        Ok(self.first_bucket(session, now_us)? < self.first)
-    }
-
-    /// No row before this instant counts; none where all do.
-    pub(in crate::fusion) fn start_us(&self) -> Option<i64> {
-        let window = self.cut.window.as_ref().filter(|_| self.cut.by_event_time)?;
-        Some(self.first.saturating_mul(window.step_us))
+        Ok(self.cut.first_bucket(session, now_us)? < self.first)
     }
 
     /// The finished rows, columns `c0`, `c1` and on.
@@ -200,6 +217,20 @@ impl State {
         }
     }
 
+    /// The finished rows that came or went since the last call, of a group perhaps more than one; none where it is not known.
+    pub(in crate::fusion) fn take_touched(&mut self) -> Option<Vec<RecordBatch>> {
+        // What an aggregate without groups has over no rows is in no table.
+        self.touched.replace(Vec::new()).filter(|_| self.of_nothing.is_none())
+    }
+
+    fn touch(&mut self, rows: Option<RecordBatch>) {
+        let Some(touched) = &mut self.touched else { return };
+        touched.extend(rows);
+        if touched.iter().map(RecordBatch::num_rows).sum::<usize>() > self.finals.len() + FEW {
+            self.touched = None;
+        }
+    }
+
     pub(in crate::fusion) fn size(&self) -> Size {
         Size {
             groups: self.total.len(),
@@ -207,11 +238,6 @@ impl State {
             rows: self.buckets.values().map(Keyed::len).sum(),
             bytes: self.buckets.values().chain([&self.total, &self.finals]).map(Keyed::bytes).sum(),
         }
-    }
-
-    fn first_bucket(&self, session: &SessionState, now_us: i64) -> Result<i64> {
-        let Some(window) = &self.cut.window else { return Ok(i64::MIN) };
-        Ok(window.edge(session, now_us)? / window.step_us)
     }
 
     /// The cut's plan over other tables.
@@ -260,6 +286,8 @@ impl State {
             self.buckets.values().map(|rows| rows.gather(keys)).filter_map(std::result::Result::transpose);
         let parts = parts.collect::<std::result::Result<Vec<_>, _>>()?;
         self.total.remove(keys)?;
+        let gone = self.finals.gather(keys)?;
+        self.touch(gone);
         self.finals.remove(keys)?;
         if parts.is_empty() {
             return Ok(());
@@ -273,7 +301,11 @@ impl State {
     async fn finish(&mut self, merged: RecordBatch, session: &SessionState) -> Result<()> {
         let rows = self.fold.finish(vec![merged], session).await?;
         let keys = self.keys.of(&rows)?;
-        Ok(self.finals.upsert(renamed(&rows, &self.cut)?, keys)?)
+        let rows = renamed(&rows, &self.cut)?;
+        let before = self.finals.gather(&keys)?;
+        self.touch(before);
+        self.touch(Some(rows.clone()));
+        Ok(self.finals.upsert(rows, keys)?)
     }
 }
 

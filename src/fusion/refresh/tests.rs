@@ -75,6 +75,8 @@ enum Step {
     Pass(i64),
     /// Every second row of a feed between two seconds goes; others of the same feed come in the same moment.
     Rewrite(usize, i64, i64, Vec<Row>),
+    /// Another table of zones: each cell's zone is its number by that.
+    Zones(i64),
     /// The process starts anew.
     Restart,
 }
@@ -87,6 +89,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             4 => (0i64..200).prop_map(Step::Pass),
             1 => (0..2usize, -600i64..300, 0i64..400, rows(8))
                 .prop_map(|(feed, from, long, rows)| Step::Rewrite(feed, from, from + long, rows)),
+            1 => (1i64..5).prop_map(Step::Zones),
             1 => Just(Step::Restart),
         ],
         1..12,
@@ -120,8 +123,11 @@ const AGGREGATES: [&str; 19] = [
 fn query() -> impl Strategy<Value = String> {
     let source = prop_oneof![
         4 => Just("f.a AS t".to_owned()),
-        1 => Just("f.a AS t JOIN ref.zones AS z ON z.cell = t._cell".to_owned()),
-        1 => Just("f.a AS t LEFT JOIN ref.zones AS z ON z.cell = t._cell".to_owned()),
+        2 => Just("f.a AS t JOIN ref.zones AS z ON z.cell = t._cell".to_owned()),
+        2 => Just("f.a AS t LEFT JOIN ref.zones AS z ON z.cell = t._cell".to_owned()),
+        1 => Just("ref.zones AS z RIGHT JOIN f.a AS t ON z.cell = t.n % 8 AND z.cell < t._cell".to_owned()),
+        1 => Just("f.a AS t LEFT SEMI JOIN ref.zones AS z ON z.cell = t._cell".to_owned()),
+        1 => Just("f.a AS t LEFT ANTI JOIN ref.zones AS z ON z.cell = t._cell".to_owned()),
         1 => Just("(SELECT * FROM f.a WHERE W UNION ALL SELECT * FROM f.b WHERE W) AS t".to_owned()),
         1 => Just("(SELECT *, unnest([_cell, _cell + 1]) AS near FROM f.a WHERE W) AS t".to_owned()),
     ];
@@ -145,7 +151,15 @@ fn query() -> impl Strategy<Value = String> {
 type Parts =
     (String, Vec<&'static str>, Vec<&'static str>, Option<&'static str>, &'static str, &'static str, usize);
 
-fn sql((source, groups, mut aggregates, distinct, window, filter, head): Parts) -> String {
+fn sql((source, mut groups, mut aggregates, distinct, window, filter, head): Parts) -> String {
+    // Where zones are joined, they are what is grouped by more often than not.
+    if source.contains("z.cell = ")
+        && !source.contains("SEMI")
+        && !source.contains("ANTI")
+        && groups.len() < 2
+    {
+        groups.push("z.zone");
+    }
     // Exact distinct counts want a window.
     aggregates.extend(distinct.filter(|_| window != "true"));
     // A nested SELECT filters its own feed.
@@ -178,6 +192,7 @@ fn sql((source, groups, mut aggregates, distinct, window, filter, head): Parts) 
 struct Town {
     catalog: Catalog,
     feeds: [Vec<RecordBatch>; 2],
+    zones: Arc<dyn TableProvider>,
     full: LogicalPlan,
     head: LogicalPlan,
     cuts: Vec<Cut>,
@@ -197,6 +212,20 @@ fn table(rows: &[RecordBatch]) -> Arc<dyn TableProvider> {
     Arc::new(MemTable::try_new(schema(), vec![part(even), part(odd)]).unwrap())
 }
 
+/// Cells and their zones; one cell is in two.
+fn zones(by: i64) -> Arc<dyn TableProvider> {
+    let schema = Schema::new(vec![
+        Field::new("cell", DataType::Int64, true),
+        Field::new("zone", DataType::Utf8, true),
+    ]);
+    let cells = [0, 1, 2, 2, 5];
+    let zones = cells.iter().enumerate().map(|(row, cell)| format!("z{}", (cell + i64::from(row == 3)) / by));
+    let columns: Vec<ArrayRef> =
+        vec![Arc::new(Int64Array::from(cells.to_vec())), Arc::new(zones.map(Some).collect::<StringArray>())];
+    let rows = RecordBatch::try_new(Arc::new(schema), columns).unwrap();
+    Arc::new(MemTable::try_new(rows.schema(), vec![vec![rows]]).unwrap())
+}
+
 impl Town {
     async fn new(sql: &str) -> Self {
         let catalog =
@@ -205,16 +234,8 @@ impl Town {
             let (department, name) = feed.split_once('.').unwrap();
             catalog.add_rows(department, name, schema(), vec![]).unwrap();
         }
-        let zones = Schema::new(vec![
-            Field::new("cell", DataType::Int64, true),
-            Field::new("zone", DataType::Utf8, true),
-        ]);
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(Int64Array::from(vec![0, 1, 2, 2, 5])),
-            Arc::new(StringArray::from(vec!["n", "n", "s", "w", "w"])),
-        ];
-        let rows = RecordBatch::try_new(Arc::new(zones), columns).unwrap();
-        catalog.add_rows("ref", "zones", rows.schema(), vec![rows]).unwrap();
+        let zones = zones(2);
+        catalog.register("ref", "zones", Arc::clone(&zones)).unwrap();
         let now = Micros(START);
         let statement = datafusion::sql::parser::DFParser::parse_sql(sql).unwrap().pop_front().unwrap();
         let plan = catalog.plan(&statement, now).await.unwrap();
@@ -231,6 +252,7 @@ impl Town {
         Self {
             catalog,
             feeds: Default::default(),
+            zones,
             full,
             head: cutting.head,
             cuts: cutting.cuts,
@@ -240,10 +262,10 @@ impl Town {
         }
     }
 
-    async fn leaves(&self, feeds: &[Vec<RecordBatch>; 2]) -> Leaves {
+    fn leaves(&self, feeds: &[Vec<RecordBatch>; 2]) -> Leaves {
         let mut leaves: Leaves =
             FEEDS.iter().zip(feeds).map(|(name, rows)| ((*name).to_owned(), table(rows))).collect();
-        leaves.insert("ref.zones".into(), self.catalog.provider("ref.zones").await.unwrap());
+        leaves.insert("ref.zones".into(), Arc::clone(&self.zones));
         leaves
     }
 
@@ -254,7 +276,7 @@ impl Town {
                 let mut new: [Vec<RecordBatch>; 2] = Default::default();
                 let (first, second) = rows.split_at(rows.len() / 2);
                 new[*feed] = vec![batch(first), batch(second)];
-                let leaves = self.leaves(&new).await;
+                let leaves = self.leaves(&new);
                 for state in self.states.values_mut().filter(|state| state.cut().facts.contains(FEEDS[*feed]))
                 {
                     state.append(&leaves, &session).await.unwrap();
@@ -286,20 +308,29 @@ impl Town {
                 let mut new: [Vec<RecordBatch>; 2] = Default::default();
                 new[*feed] = vec![batch(rows)];
                 self.feeds[*feed].push(batch(rows));
-                let (all, new) = (self.leaves(&self.feeds).await, self.leaves(&new).await);
+                let (all, new) = (self.leaves(&self.feeds), self.leaves(&new));
                 for state in self.states.values_mut().filter(|state| state.cut().facts.contains(FEEDS[*feed]))
                 {
                     let rewritten = state.rewrite(&[(from, to)], &all, &session).await.unwrap();
                     state.append_outside(&rewritten, &new, &session).await.unwrap();
                 }
             }
+            Step::Zones(by) => {
+                self.zones = zones(*by);
+                self.states.retain(|_, state| state.cut().dimensions.is_empty());
+            }
             Step::Restart => self.states.clear(),
         }
+        self.fill().await;
+    }
+
+    /// Starts the states anew that are not there.
+    async fn fill(&mut self) {
         for cut in self.cuts.clone() {
             if !self.states.contains_key(&cut.id) {
                 let session = self.catalog.state(self.now);
                 let mut state = State::new(cut.clone(), &session, self.now.0).await.unwrap();
-                state.append(&self.leaves(&self.feeds).await, &session).await.unwrap();
+                state.append(&self.leaves(&self.feeds), &session).await.unwrap();
                 self.states.insert(cut.id, state);
             }
         }
@@ -309,11 +340,12 @@ impl Town {
         for (id, state) in &self.states {
             self.results[id].replace(state.rows().unwrap());
         }
-        self.catalog.run(&self.head, self.now).await.unwrap()
+        let zones = |name: &str| (name == "ref.zones").then(|| Arc::clone(&self.zones));
+        self.catalog.run(&bind(&self.head, &zones).unwrap(), self.now).await.unwrap()
     }
 
     async fn recomputed(&self) -> Vec<RecordBatch> {
-        let leaves = self.leaves(&self.feeds).await;
+        let leaves = self.leaves(&self.feeds);
         let plan = at_edges(&self.full, &self.catalog.state(self.now), &leaf, self.now.0).unwrap();
         let plan = bind(&plan, &|name| leaves.get(name).cloned()).unwrap();
         self.catalog.run(&plan, self.now).await.unwrap()
@@ -389,4 +421,28 @@ fn what_is_kept_equals_the_full_recompute() {
     proptest!(Config { cases: cases(), max_shrink_iters: 100, failure_persistence: None, ..Config::default() }, |(sql in query(), steps in steps())| {
         live(&runtime, &sql, &steps)?;
     });
+}
+
+#[tokio::test]
+async fn joins_with_other_tables_stay_out_of_the_states_where_they_can() {
+    let lifted = [
+        "SELECT z.zone, count(*), avg(t.x), max(t.s) FROM f.a t JOIN ref.zones z ON z.cell = t._cell GROUP BY 1",
+        "SELECT z.zone, date_bin(INTERVAL '1 minute', t._event_time) AS m, sum(t.n) FILTER (WHERE t.b) \
+         FROM f.a t LEFT JOIN ref.zones z ON z.cell = t._cell WHERE t._event_time > now() - INTERVAL '1 hour' GROUP BY 1, 2",
+        "SELECT count(*) FROM f.a t LEFT ANTI JOIN ref.zones z ON z.cell = t._cell",
+    ];
+    for sql in lifted {
+        let town = Town::new(sql).await;
+        assert!(town.cuts.iter().all(|cut| cut.dimensions.is_empty()), "{sql}: {:?}", town.cuts);
+        assert!(linear::tables(&town.head).iter().any(|table| table == "ref.zones"), "{sql}");
+    }
+    let stays = [
+        "SELECT z.zone, stddev(t.x) FROM f.a t JOIN ref.zones z ON z.cell = t._cell GROUP BY 1",
+        "SELECT z.zone, max(z.cell + t.n) FROM f.a t JOIN ref.zones z ON z.cell = t._cell GROUP BY 1",
+        "SELECT t.x, z.zone, count(*) FROM f.a t JOIN ref.zones z ON z.cell = t._cell GROUP BY 1, 2",
+    ];
+    for sql in stays {
+        let town = Town::new(sql).await;
+        assert!(town.cuts.iter().all(|cut| cut.dimensions.contains("ref.zones")), "{sql}: {:?}", town.cuts);
+    }
 }

@@ -1,0 +1,82 @@
+//! `plan`: what the queries folder as it is now would change of what the server ran last.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+
+use super::{FOUND_WRONG, text};
+use crate::app::{Workshop, WorkshopOptions, queries_in_force};
+use crate::fusion::{Change, Difference, Engine, Fate, Rollout, StateFootprint, Tick, difference, rollout};
+use crate::model::{Clock as _, Micros, SystemClock};
+
+pub(super) async fn plan(options: WorkshopOptions, sample: bool) -> Result<ExitCode> {
+    let workshop = Workshop::open(&options).await?;
+    let engine = workshop.engine()?;
+    let now = SystemClock.now();
+    // What ran before is loaded first and the folder over it, just as a running server takes a change.
+    for problem in engine.load(&queries_in_force(&options.data)?, now).await {
+        text::err(&format!("before: {problem}"));
+    }
+    let before = engine.footprints(now).await?;
+    let old = if sample { results(&engine, now).await } else { BTreeMap::new() };
+    let problems = engine.load(&workshop.query_files()?, now).await;
+    problems.iter().for_each(|problem| text::err(&problem.to_string()));
+    let after = engine.footprints(now).await?;
+    let new = if sample { results(&engine, now).await } else { BTreeMap::new() };
+    let mut nothing = true;
+    for rolled in rollout(&before, &after) {
+        let found = match (old.get(&rolled.query), new.get(&rolled.query)) {
+            (Some(old), Some(new)) => Some(difference(&new.query, old, new).context("comparing results")?),
+            _ => None,
+        };
+        let differs = found.as_ref().is_some_and(|found| *found != Difference::default());
+        if rolled.fate != Fate::Stays || differs {
+            nothing = false;
+            print(&rolled, found.as_ref().filter(|_| differs));
+        }
+    }
+    if nothing {
+        text::out("nothing changes");
+    }
+    Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FOUND_WRONG) })
+}
+
+/// Every query's result, by name. What fails is told and left out.
+async fn results(engine: &Engine, now: Micros) -> BTreeMap<String, Change> {
+    let mut results = BTreeMap::new();
+    for change in engine.refresh(Tick::All, now).await {
+        match change {
+            Ok(change) => {
+                results.insert(change.query.name.to_string(), change);
+            }
+            Err(problem) => text::err(&problem.to_string()),
+        }
+    }
+    results
+}
+
+fn print(rolled: &Rollout, found: Option<&Difference>) {
+    let fate = match rolled.fate {
+        Fate::Stays => "stays, its result changes",
+        Fate::Changes => "changes",
+        Fate::Comes => "is new",
+        Fate::Goes => "goes",
+    };
+    let class = rolled.class.map_or(String::new(), |class| format!("  ({class})"));
+    text::out(&format!("{}  {fate}{class}", rolled.query));
+    let states = |what: &str, states: &[StateFootprint], rows: bool| {
+        for state in states {
+            let rows = if rows { format!(", from {} rows", state.history_rows) } else { String::new() };
+            text::out(&format!("  {what:<9} {}{rows}", state.text));
+        }
+    };
+    states("reuses", &rolled.reused, false);
+    states("backfills", &rolled.filled, true);
+    states("drops", &rolled.dropped, false);
+    let Some(found) = found else { return };
+    text::out(&format!("  result    {} rows change, {} come, {} go", found.changed, found.added, found.gone));
+    for (key, before, after) in &found.sample {
+        text::out(&format!("    {key}\n      before  {before}\n      after   {after}"));
+    }
+}

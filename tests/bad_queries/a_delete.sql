@@ -1,0 +1,5 @@
+-- ---
+-- table: a_delete
+-- refresh: live
+-- ---
+DELETE FROM traffic.speed

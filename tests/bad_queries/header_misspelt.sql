@@ -1,0 +1,5 @@
+-- ---
+-- table: header_misspelt
+-- refrsh: live
+-- ---
+SELECT 1 AS n

@@ -1,0 +1,5 @@
+-- ---
+-- table: unclosed
+-- refresh: live
+-- ---
+SELECT (1 AS n
