@@ -83,7 +83,7 @@ def duckdb(history):
     inserts, reads, end = [], [], history
     for _ in range(DROPS):
         inserts.append(timed(lambda: insert(end, end + DROP_ROWS))[0])
-        reads.append(timed(lambda: connection.execute(whole).fetch_arrow_table())[0])
+        reads.append(timed(lambda: connection.execute(whole).to_arrow_table())[0])
         end += DROP_ROWS
     sums = connection.execute(f"{SUMS} ({whole})").fetchall()[0]
     found = dict(zip(["cells", "rows", "means", "most"], map(float, sums)))
