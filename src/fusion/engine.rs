@@ -350,6 +350,10 @@ impl Engine {
                 owed.push(query.name.to_string());
                 continue;
             };
+            if rows.is_err() {
+                // Made again when its inputs move, not at every tick.
+                planned.owed = false;
+            }
             let change = rows
                 .map(|rows| planned.change(rows, now, started.elapsed().as_secs_f64()))
                 .map_err(|error| locate::of_error(&query.file, &query.sql, &error, "CL040"));

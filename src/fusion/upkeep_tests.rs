@@ -410,7 +410,7 @@ async fn lives(events: Vec<Event>) {
     }
 }
 
-/// One life of a city for about every thirty-two of the random histories; `CITYLOOM_CASES` asks for more of both.
+/// One life of a city for about every thirty-two of the histories that are asked for by `CITYLOOM_CASES`, eleven otherwise.
 fn lifetimes() -> u32 {
     std::env::var("CITYLOOM_CASES")
         .ok()

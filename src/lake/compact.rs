@@ -9,9 +9,10 @@ use std::sync::Arc;
 use deltalake_core::kernel::transaction::CommitData;
 use deltalake_core::kernel::{Action, Remove};
 use deltalake_core::protocol::DeltaOperation;
-use futures::TryStreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::ObjectStoreExt as _;
 
+use super::arrange::Arranger;
 use super::log::FileEntry;
 use super::table::{Table, add};
 use super::{Error, Written, durable_fs};
@@ -73,18 +74,20 @@ impl Table {
         let rows: u64 = run.iter().map(|file| file.rows).sum();
         let name = format!("merged-{}", uuid::Uuid::now_v7());
         let mut merged = self.new_file(&name, 0);
+        let mut arranger = Arranger::default();
         for file in &run {
-            match &file.hot {
-                Some(batch) => merged.write(batch).await?,
-                None => {
-                    let mut batches = self.read_file(&file.path, None).await?;
-                    while let Some(batch) =
-                        batches.try_next().await.map_err(|source| self.file_failed(source))?
-                    {
-                        merged.write(&batch).await?;
-                    }
+            let mut batches = match &file.hot {
+                Some(batch) => futures::stream::iter([Ok(batch.clone())]).left_stream(),
+                None => self.read_file(&file.path, None).await?.right_stream(),
+            };
+            while let Some(batch) = batches.try_next().await.map_err(|source| self.file_failed(source))? {
+                for slice in arranger.push(batch).map_err(|source| self.file_failed(source.into()))? {
+                    merged.write(&slice).await?;
                 }
             }
+        }
+        if let Some(slice) = arranger.flush().map_err(|source| self.file_failed(source.into()))? {
+            merged.write(&slice).await?;
         }
         let merged = Written { hot: None, ..merged.finish().await? };
         if merged.rows != rows || !self.exchange(&run, &merged, now).await? {

@@ -11,7 +11,7 @@ use parquet::file::properties::{WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
 
 /// Rows of a row group: small enough to prune by, large enough to compress.
-const ROW_GROUP_ROWS: usize = 131_072;
+pub(super) const ROW_GROUP_ROWS: usize = 131_072;
 /// Rows that are looked at before the first is written.
 const SAMPLE: usize = 4_096;
 

@@ -3,6 +3,7 @@
 //! Delta is the format, readable by any Delta reader; the commit is ours, because the library's slows down with
 //! every commit that a handle makes. How tables become SQL is `fusion`'s business.
 
+mod arrange;
 mod compact;
 mod durable_fs;
 mod encoding;

@@ -412,7 +412,7 @@ fn live(runtime: &tokio::runtime::Runtime, sql: &str, steps: &[Step]) -> Result<
 
 /// Histories a run; `CITYLOOM_CASES` asks for more.
 fn cases() -> u32 {
-    std::env::var("CITYLOOM_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(350)
+    std::env::var("CITYLOOM_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(1_000)
 }
 
 #[test]
