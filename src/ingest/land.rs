@@ -10,9 +10,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::array::AsArray as _;
-use arrow::datatypes::Float64Type;
-use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, mpsc};
@@ -27,7 +24,7 @@ use super::{Bounds, Receipt, Refusal, quarantine};
 use crate::contract::{Contract, KeySet, Place, Uniqueness};
 use crate::decode::{self, Progress, ReadAs, Request, Rows};
 use crate::lake::{Commit, Cursor, FileWriter, Lake, Landing, Table, TableName, Written};
-use crate::model::{Clock, FeedName, LngLat};
+use crate::model::{Clock, FeedName};
 use crate::place::Areas;
 use crate::sandbox::Decoder;
 
@@ -71,7 +68,6 @@ pub struct Terms {
 pub struct Lander {
     feeds: BTreeMap<FeedName, Arc<Feed>>,
     areas: Arc<Areas>,
-    inside: Arc<Vec<LngLat>>,
     pub(super) clock: Arc<dyn Clock>,
     largest: u64,
     decoder: Decoder,
@@ -121,18 +117,8 @@ impl Lander {
             let feed = Feed { contract: Arc::clone(contract), table, quarantine, keys: Mutex::default() };
             feeds.insert(name.clone(), Arc::new(feed));
         }
-        let inside = Arc::new(inner_points(&areas).map_err(|error| Refusal::Internal(error.to_string()))?);
         let decoder = Decoder::in_process(decode::Limits::default());
-        Ok(Self {
-            feeds,
-            areas,
-            inside,
-            clock,
-            largest,
-            decoder,
-            veil_key: None,
-            running: Running::default(),
-        })
+        Ok(Self { feeds, areas, clock, largest, decoder, veil_key: None, running: Running::default() })
     }
 
     /// The same with the key for hashed columns; without one their feeds take nothing.
@@ -327,11 +313,7 @@ impl Lander {
     pub(super) fn sieve(&self, feed: &Feed, stamp: &Stamp, landed: Arc<KeySet>) -> Result<Sieve, Refusal> {
         Ok(Sieve {
             contract: Arc::clone(&feed.contract),
-            placer: Placer::new(
-                feed.contract.place.clone(),
-                Arc::clone(&self.areas),
-                Arc::clone(&self.inside),
-            ),
+            placer: Placer::new(feed.contract.place.clone(), Arc::clone(&self.areas)),
             veil: Veil::new(&feed.contract, self.veil_key.as_ref())?,
             unique: Uniqueness::new(&feed.contract),
             landed,
@@ -360,15 +342,6 @@ impl Feed {
     pub(super) async fn taken_keys(&self, keys: &mut KnownKeys) -> Result<Arc<KeySet>, Refusal> {
         keys.up_to_date(&self.contract, &self.table).await
     }
-}
-
-/// A point inside each area, by its number.
-fn inner_points(areas: &Areas) -> Result<Vec<LngLat>, ArrowError> {
-    let table = areas.to_record_batch()?;
-    let column =
-        |name: &str| table.column_by_name(name).and_then(|c| c.as_primitive_opt::<Float64Type>().cloned());
-    let (Some(lng), Some(lat)) = (column("lng"), column("lat")) else { return Ok(Vec::new()) };
-    Ok(lng.values().iter().zip(lat.values()).map(|(&lng, &lat)| LngLat { lng, lat }).collect())
 }
 
 /// What is known of a submission before it is read.

@@ -26,17 +26,15 @@ pub(super) struct Placer {
     place: Place,
     crs: Crs,
     areas: Arc<Areas>,
-    /// A point inside each area, by its number.
-    inside: Arc<Vec<LngLat>>,
 }
 
 impl Placer {
-    pub(super) fn new(place: Place, areas: Arc<Areas>, inside: Arc<Vec<LngLat>>) -> Self {
+    pub(super) fn new(place: Place, areas: Arc<Areas>) -> Self {
         let crs = match &place {
             Place::Point { crs, .. } => Crs::parse(crs).unwrap_or(Crs::Wgs84),
             _ => Crs::Wgs84,
         };
-        Self { place, crs, areas, inside }
+        Self { place, crs, areas }
     }
 
     pub(super) fn place(&self, batch: &RecordBatch, now: Micros) -> Result<Placed, ArrowError> {
@@ -100,7 +98,7 @@ impl Placer {
             if code.is_some() && area.is_none() {
                 broken.push((row, Code::PlaceInvalid));
             }
-            let point = area.and_then(|area| self.inside.get(area as usize));
+            let point = area.and_then(|area| self.areas.inside().get(area as usize));
             cells.push(point.and_then(|point| point.cell(resolution)).map(Cell::to_i64));
         }
         Ok(Placed { cell: Int64Array::from(cells), area: codes.as_string::<i32>().clone(), broken })

@@ -1,6 +1,7 @@
 //! The city's areas: who lies above whom, on which days each holds, and which one owns a point.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use arrow::array::{AsArray, StringArray, UInt32Array};
 use arrow::compute::take;
@@ -10,6 +11,7 @@ use geo::MultiPolygon;
 
 use super::locate::Index;
 use super::read::{AreaFields, AreasError, read};
+use super::table::point_inside;
 use crate::model::{AreaLevel, LngLat, Micros};
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
@@ -81,6 +83,8 @@ pub struct Areas {
     index: Index,
     /// All codes side by side: a column of them is made without a look at the areas.
     codes: StringArray,
+    /// A point inside each, made when the first is asked for.
+    inside: OnceLock<Vec<LngLat>>,
 }
 
 impl Areas {
@@ -108,7 +112,7 @@ impl Areas {
         refuse_doubles(&areas)?;
         let index = Index::new(&areas, &depths(&areas));
         let codes = areas.iter().map(|area| Some(area.code.as_str())).collect();
-        Ok(Self { areas, index, codes })
+        Ok(Self { areas, index, codes, inside: OnceLock::new() })
     }
 
     /// The lowest area that holds at that instant and owns the point. A point on a shared edge has exactly
@@ -145,6 +149,11 @@ impl Areas {
             .iter()
             .copied()
             .find(|&idx| self.get(idx).is_some_and(|a| a.is_valid_at(at)))
+    }
+
+    /// A point inside each area, by its number: where what is known to lie in it stands on the map.
+    pub fn inside(&self) -> &[LngLat] {
+        self.inside.get_or_init(|| self.areas.iter().map(|area| point_inside(&area.shape)).collect())
     }
 
     /// All areas, in the order of the files.

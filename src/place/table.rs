@@ -44,7 +44,7 @@ impl Areas {
                 as ArrayRef
         };
         let number = |values: Vec<f64>| Arc::new(Float64Array::from(values)) as ArrayRef;
-        let inside: Vec<LngLat> = self.iter().map(|a| point_inside(&a.shape)).collect();
+        let inside = self.inside();
         RecordBatch::try_new(
             Self::table_schema(),
             vec![
@@ -71,7 +71,7 @@ fn square_metres(shape: &MultiPolygon) -> f64 {
 
 /// A point that the area owns, where a label may stand: the middle of the widest stretch of one of a few
 /// parallels. A shape without inside gives its first corner.
-fn point_inside(shape: &MultiPolygon) -> LngLat {
+pub(super) fn point_inside(shape: &MultiPolygon) -> LngLat {
     let size = |part: &&Polygon| envelope(part).map_or(0.0, |r| r.width() * r.height());
     let largest = shape.iter().max_by(|a, b| size(a).total_cmp(&size(b)));
     let found = largest.and_then(|part| {
