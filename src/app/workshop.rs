@@ -132,7 +132,7 @@ fn query_files(root: &Path) -> Result<Vec<QueryFile>> {
     QueryFile::read_all(&folder, "queries").with_context(|| format!("reading {}", folder.display()))
 }
 
-fn catalog(settings: &Settings, lander: &Lander, areas: &Areas, local_files: bool) -> Result<Catalog> {
+fn catalog(settings: &Settings, lander: &Lander, areas: &Arc<Areas>, local_files: bool) -> Result<Catalog> {
     let mut catalog = Catalog::new(SessionConfig {
         threads: settings.limits.query_threads,
         memory: settings.limits.query_memory,
@@ -141,7 +141,8 @@ fn catalog(settings: &Settings, lander: &Lander, areas: &Areas, local_files: boo
     for (name, feed) in lander.feeds() {
         catalog.add_feed(name, &feed.table, &feed.quarantine)?;
     }
-    catalog.add_rows("ref", "areas", Areas::table_schema(), vec![areas.to_record_batch()?])?;
+    let areas = Arc::clone(areas);
+    catalog.add_made("ref", "areas", Areas::table_schema(), move || areas.to_record_batch())?;
     Ok(catalog)
 }
 

@@ -13,6 +13,7 @@ mod fixture;
 mod header;
 mod local;
 mod locate;
+mod made_table;
 mod query;
 mod query_set;
 mod refresh;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::{MemTable, MemorySchemaProvider, TableProvider};
 use datafusion::common::{DataFusionError, Result, TableReference};
@@ -19,6 +20,7 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 
 use super::feed_table::FeedTable;
+use super::made_table::MadeTable;
 use super::udf;
 use crate::lake::Table;
 use crate::model::{FeedName, Micros};
@@ -104,6 +106,20 @@ impl Catalog {
         rows: Vec<RecordBatch>,
     ) -> Result<()> {
         self.register(schema, table, Arc::new(MemTable::try_new(columns, vec![rows])?))
+    }
+
+    /// Adds a table whose rows `make` makes when somebody first reads them.
+    ///
+    /// # Errors
+    /// Where the name is taken.
+    pub fn add_made(
+        &self,
+        schema: &str,
+        table: &str,
+        columns: SchemaRef,
+        make: impl Fn() -> std::result::Result<RecordBatch, ArrowError> + Send + Sync + 'static,
+    ) -> Result<()> {
+        self.register(schema, table, Arc::new(MadeTable::new(columns, Box::new(make))))
     }
 
     /// Adds a feed of which only the columns are known, to check queries against.
@@ -230,7 +246,7 @@ impl Catalog {
 ///
 /// # Errors
 /// Where a value has no text form.
-pub fn print(schema: &SchemaRef, rows: &[RecordBatch]) -> Result<String, arrow::error::ArrowError> {
+pub fn print(schema: &SchemaRef, rows: &[RecordBatch]) -> Result<String, ArrowError> {
     let rows = if rows.is_empty() { vec![RecordBatch::new_empty(Arc::clone(schema))] } else { rows.to_vec() };
     arrow::util::pretty::pretty_format_batches(&rows).map(|table| table.to_string())
 }
