@@ -12,6 +12,9 @@ PEERS        := $(TOOLS)/peers
 NODE_STAMP   := web/node_modules/.package-lock.json
 WEB_SOURCES  := $(shell find web/src web/public web/index.html web/intake.html web/package.json web/vite.config.ts web/tsconfig.json -type f 2>/dev/null)
 
+# Where cargo has put a benchmark's program.
+bench-program = "$$($(CARGO) bench --locked --no-run --bench $(1) --message-format=json 2>/dev/null | sed -n 's/.*"executable":"\([^"]*$(1)-[^"]*\)".*/\1/p')"
+
 .DEFAULT_GOAL := help
 .PHONY: help tools demo build bench test soak setup lint fmt rust-test sql-test web-test e2e web clean
 
@@ -27,8 +30,7 @@ build: web       ## the optimised binary, pages inside
 
 bench: build $(PEERS)/ready   ## measure beside chdb, DuckDB and polars, write docs/benchmarks.md
 	$(CARGO) bench --locked --no-run
-	$(PEERS)/bin/python benches/peers/run.py $(TARGET)/release/cityloom \
-	  "$$($(CARGO) bench --locked --no-run --bench refresh --message-format=json 2>/dev/null | sed -n 's/.*"executable":"\([^"]*refresh-[^"]*\)".*/\1/p')" \
+	$(PEERS)/bin/python benches/peers/run.py $(TARGET)/release/cityloom $(call bench-program,refresh) $(call bench-program,layout) \
 	  $(BENCH_ROWS) $(TARGET)/bench docs/benchmarks.md
 	$(CARGO) bench --locked --bench kernels
 

@@ -1,6 +1,6 @@
 """cityloom and its peers on the same rows: lands them, fuses them, holds the results against each other, writes the page.
 
-    run.py CITYLOOM_BINARY REFRESH_BENCH ROWS FOLDER PAGE
+    run.py CITYLOOM_BINARY REFRESH_BENCH LAYOUT_BENCH ROWS FOLDER PAGE
 
 This process stays small: a child's peak memory counts from what its parent had when it began.
 """
@@ -22,6 +22,7 @@ HERE = Path(__file__).parent
 CITY = HERE.parent.parent
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 UPLOAD_ROWS = 500_000
+LAYOUT_ROWS = 10_000_000
 SUMS = "SELECT count(*) AS cells, sum(n) AS rows, sum(mean) AS means, sum(most) AS most FROM ({})"
 BY_CELL = "SELECT count(*) AS n, avg(speed_kmh) AS mean, max(speed_kmh) AS most FROM traffic.speed GROUP BY {}"
 
@@ -53,9 +54,9 @@ def size(*paths):
     return sum(path.stat().st_size for path in paths) / 1e6
 
 
-def land_cityloom(binary, source, folder):
+def land_cityloom(binary, source, folder, *more):
     shutil.rmtree(folder, ignore_errors=True)
-    _, seconds, memory = run(binary, "land", "traffic.speed", source, "--data", folder)
+    _, seconds, memory = run(binary, *more, "land", "traffic.speed", source, "--data", folder)
     return None, seconds, memory
 
 
@@ -87,6 +88,11 @@ def landing(binary, source, work, rows):
     found["cityloom"] = {"good": counts["rows"], "cells": counts["cells"]}
     ours = seconds
     lines.append(["cityloom", f"{rows / seconds / 1e6:.2f}", "1", f"{memory:.0f}", f"{size(*good):.0f}"])
+    nowhere = work / "no-areas.geojson"
+    nowhere.write_text('{"type": "FeatureCollection", "features": []}')
+    _, seconds, memory = best(lambda: land_cityloom(binary, source, work / "plain", "--areas", nowhere))
+    plain = list((work / "plain").glob("lake/feeds/traffic/speed/*.parquet"))
+    lines.append(["cityloom, without areas, as its peers", f"{rows / seconds / 1e6:.2f}", f"{seconds / ours:.2f}", f"{memory:.0f}", f"{size(*plain):.0f}"])
     for engine in ["chdb", "polars", "duckdb"]:
         out = work / engine
         _, seconds, memory = best(lambda: peer(engine, "land", source, out))
@@ -147,6 +153,19 @@ def refreshing(bench, histories):
     return table(["", "ms after a drop", "time, cityloom = 1", "insert + read", "ms full recompute", "peak MB"], lines)
 
 
+def layouts(bench, rows):
+    """How a merged file should lie: the order of its rows, its row groups, its compression, its bloom filters."""
+    out, _, _ = run(bench, rows)
+    found = [json.loads(line) for line in out.splitlines()]
+    reads = ["all_ms", "hour_ms", "cells_ms", "hour_cells_ms", "sensor_ms"]
+    lines = [
+        [f"{it['layout']}{', filters in the reader' if it['pushdown'] else ''}", f"{it['bytes'] / 1e6:.0f}", f"{it['write_s']:.1f}"]
+        + [f"{it[read]:.1f}" for read in reads]
+        for it in found
+    ]
+    return table(["", "MB", "s to write", "all rows by cell", "an hour", "four cells", "21 cells of an hour", "one sensor"], lines)
+
+
 NAMES = {"cityloom": "cityloom", "chdb": "chdb's materialised view", "duckdb": "duckdb, all again"}
 
 
@@ -157,8 +176,8 @@ def machine():
 
 
 def main():
-    binary, bench = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
-    rows, work, page = int(sys.argv[3]), Path(sys.argv[4]).resolve(), Path(sys.argv[5])
+    binary, bench, layout = (Path(given).resolve() for given in sys.argv[1:4])
+    rows, work, page = int(sys.argv[4]), Path(sys.argv[5]).resolve(), Path(sys.argv[6])
     work.mkdir(parents=True, exist_ok=True)
     source = work / f"speed-{rows}.parquet"
     if not source.exists():
@@ -167,6 +186,7 @@ def main():
     start, fused = fusion(binary, work)
     upload_rows, formats, waits = uploads.measure(binary, source, UPLOAD_ROWS, work / "uploads")
     refreshed = refreshing(bench, [int(rows) for rows in os.environ.get("BENCH_HISTORIES", "1000000 10000000 100000000").split()])
+    laid_out = layouts(layout, LAYOUT_ROWS)
     versions = ", ".join(f"{name} {version(name)}" for name in ["chdb", "duckdb", "polars", "polars-h3", "pyarrow"])
     template = (HERE / "page.md").read_text()
     values = {
@@ -182,6 +202,8 @@ def main():
         "small": table(["senders at once", "submissions/s", "acknowledged, median ms", "99 of 100 within ms"], waits),
         "start": f"{start:.2f}",
         "refresh": refreshed,
+        "layout_rows": f"{LAYOUT_ROWS / 1e6:g} million",
+        "layout": laid_out,
     }
     for name, value in values.items():
         template = template.replace("{" + name + "}", value)
