@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::Workshop;
-use crate::decode::Progress;
-use crate::ingest::{Part, Refusal, Terms, Upload, Uploads};
+use crate::ingest::{Part, Refusal, Terms, Ticket, UnderWay, Upload, Uploads};
 use crate::journal::{Audit, Audited};
 use crate::model::SubmissionId;
 
@@ -35,8 +34,10 @@ pub(super) async fn run(
             tracing::warn!(%error, "expired uploads could not be removed");
         }
         for (part, path) in uploads.to_land() {
-            let upload =
-                Upload { path, name: part.note.file.clone(), progress: Arc::new(Progress::default()) };
+            // Where too many are under way at once, it lands unwatched rather than late.
+            let ticket = under_way(&workshop, &part);
+            let progress = ticket.as_ref().map_or_else(Arc::default, Ticket::reading);
+            let upload = Upload { path, name: part.note.file.clone(), progress };
             let terms = Terms { id: Some(part.id), mends: part.note.mends.clone() };
             let landed = tokio::select! {
                 // It lands after the restart.
@@ -60,6 +61,15 @@ pub(super) async fn run(
             }
         }
     }
+}
+
+/// Lets the upload be followed by its id while it is read.
+fn under_way(workshop: &Workshop, part: &Part) -> Option<Ticket> {
+    let upload =
+        UnderWay::new(part.note.feed.parse().ok()?, part.note.file.clone(), Some(part.note.length));
+    let ticket = workshop.lander.running.begin(part.id, upload).ok()?;
+    ticket.received(part.note.length);
+    Some(ticket)
 }
 
 fn refused(refusal: &Refusal) -> Value {

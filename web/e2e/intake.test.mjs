@@ -6,11 +6,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { chromium } from 'playwright-core';
+import { startBadLine } from './bad-line.mjs';
 import { startMock } from './mock-server.mjs';
 
 const ARGS = ['--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-sync'];
 const SLOW = 60_000;
 const FEED = 'traffic.speed';
+/** Good rows of a file that is worth parts. */
+const BIG = 220_000;
 const HEADERS = 'ts,lat,lng,vehicle,speed_kmh';
 
 const real = process.env.CITYLOOM_URL;
@@ -201,6 +204,36 @@ describe('the intake page', { timeout: 240_000 }, () => {
     await page.locator('.drop.over').waitFor();
     await page.dispatchEvent('.drop', 'drop', { dataTransfer: data });
     assert.equal(await page.locator('.chosen .file-name').innerText(), 'dragged.csv');
+  });
+
+  it('sends a big file in parts, goes on by itself after the line was cut, and shows its receipt', async () => {
+    expected = ['ERR_', 'WebSocket'];
+    const line = await startBadLine(base);
+    const offsets = [];
+    const heard = (request) => {
+      if (request.method() === 'PATCH') offsets.push(Number(request.headers()['upload-offset']));
+    };
+    page.on('request', heard);
+    try {
+      await page.goto(`${line.url}/intake?feed=${FEED}`);
+      await page.locator('.drop-button').waitFor();
+      await choose(file('big.csv', BIG, [tooFast()]));
+      line.cutAfter(5 << 20);
+      await page.locator('.chosen .primary').click();
+      await page.locator('[data-phase=cut]').waitFor();
+      assert.match(await page.locator('[data-phase=cut] p').innerText(), /自动从断点续传[\s\S]*goes on by itself/);
+      line.mend();
+      await page.locator('.outcome').waitFor();
+      assert.deepEqual([await figure('landed'), await figure('rejected')], [BIG, 1]);
+      assert.ok(offsets.length >= 2 && offsets.at(0) === 0 && offsets.at(-1) > 1 << 20, `parts at ${offsets}`);
+      const own = new URL(line.url).host;
+      assert.ok(foreign.every((url) => new URL(url).host === own));
+      foreign.length = 0;
+    } finally {
+      page.off('request', heard);
+      await page.goto(`${base}/intake`);
+      await line.stop();
+    }
   });
 
   it('is worked by the keyboard alone', async () => {

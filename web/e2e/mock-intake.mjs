@@ -1,6 +1,7 @@
 // The feeds and submissions of the mock city, as docs/openapi.json describes them: one feed of speeds, checked as simply
 // as it can be. `refuse` makes every answer fail, `lose` cuts the next submission's answer after it has landed.
 import { randomUUID } from 'node:crypto';
+import { mockTus } from './mock-tus.mjs';
 
 const HEADERS = ['ts', 'lat', 'lng', 'vehicle', 'speed_kmh'];
 const FASTEST = 250;
@@ -149,14 +150,12 @@ export function mockIntake() {
     return Buffer.concat(chunks).toString();
   }
 
-  async function submit(feed, query, request) {
-    const id = query.get('id') ?? randomUUID();
-    const text = await body(request);
+  async function land(feed, { id, name, mends = null, dryRun = false }, text) {
     const bytes = Buffer.byteLength(text);
     underWay.set(id, {
       state: 'reading',
       submission: id,
-      file: query.get('name'),
+      file: name,
       received: bytes,
       expected: bytes,
       read: bytes / 2,
@@ -176,7 +175,7 @@ export function mockIntake() {
     const receipt = {
       submission: id,
       feed,
-      file: query.get('name'),
+      file: name,
       rows_read: read,
       rows_landed: read - bad.length,
       rows_quarantined: bad.length,
@@ -185,7 +184,7 @@ export function mockIntake() {
       bytes,
       seconds: 0.01,
       contract_version: '1.0.0',
-      mends: query.get('mends'),
+      mends,
       read_as: {
         format: 'csv',
         packing: null,
@@ -195,7 +194,7 @@ export function mockIntake() {
         decimal_comma: false,
       },
     };
-    if (query.get('dry_run') === 'true') return json({ ...receipt, dry_run: true, rejected: bad });
+    if (dryRun) return json({ ...receipt, dry_run: true, rejected: bad });
     const known = live(feed).find((it) => it.text === text);
     if (known)
       return json({ ...receipt, rows_landed: 0, rows_quarantined: 0, reasons: {}, duplicate_of: known.submission });
@@ -204,6 +203,13 @@ export function mockIntake() {
       .unshift({ state: 'landed', submission: id, landed_us: Date.now() * 1000, withdrawn_us: null, receipt, text });
     rejects.set(id, bad);
     return json(receipt, 201);
+  }
+
+  const tus = mockTus(land);
+
+  async function submit(feed, query, request) {
+    const said = { id: query.get('id') ?? randomUUID(), name: query.get('name'), mends: query.get('mends') };
+    return land(feed, { ...said, dryRun: query.get('dry_run') === 'true' }, await body(request));
   }
 
   function csv(bad) {
@@ -247,6 +253,7 @@ export function mockIntake() {
     if (!landed.has(feed)) return problem(404, 'FEED_UNKNOWN', `there is no feed \`${feed}\``);
     if (part === undefined) return json({ ...summary(feed), contract });
     if (part === 'sample') return [200, 'text/csv', goodFile];
+    if (part === 'uploads') return tus(feed, `/api/feeds/${department}/${name}/uploads`, id, request);
     if (id !== undefined) return about(feed, id, rest, request.method, url.searchParams);
     if (request.method !== 'POST')
       return json({

@@ -230,8 +230,8 @@ export async function startMock({ port = 0, tickMs = 1000, notices = [], token =
     return answer(response, 200, 'application/json', JSON.stringify(next));
   }
 
-  function answer(response, status, type, body) {
-    response.writeHead(status, { 'content-type': type, 'content-security-policy': CSP });
+  function answer(response, status, type, body, headers = {}) {
+    response.writeHead(status, { 'content-type': type, 'content-security-policy': CSP, ...headers });
     response.end(body);
   }
 
@@ -253,8 +253,8 @@ export async function startMock({ port = 0, tickMs = 1000, notices = [], token =
     const said = await intake.answer(request, url);
     if (said === 'cut') return request.socket.destroy();
     if (said !== null) {
-      const [status, type, body] = said;
-      return answer(response, status, type, typeof body === 'string' ? body : JSON.stringify(body));
+      const [status, type, body, headers] = said;
+      return answer(response, status, type, typeof body === 'string' ? body : JSON.stringify(body), headers);
     }
     const pages = { '/': '/index.html', '/intake': '/intake.html' };
     const path = normalize(pages[url.pathname] ?? url.pathname);

@@ -114,6 +114,12 @@ export type UnderWay = {
   readonly total: number;
 };
 
+/** An upload in parts: on its way, or what became of it. */
+export type Uploaded =
+  | { readonly state: 'receiving' | 'landing'; readonly submission: string }
+  | { readonly state: 'landed'; readonly submission: string; readonly receipt: Receipt }
+  | { readonly state: 'refused'; readonly submission: string; readonly problem: Problem };
+
 export type History = {
   readonly submissions: readonly Submission[];
   readonly total: number;
@@ -323,6 +329,22 @@ export function readProblem(value: unknown): Problem {
       };
     }),
   };
+}
+
+export function readUpload(value: unknown): Uploaded {
+  const f = fields(value, 'an upload');
+  const [state, submission] = [text(f, 'state'), text(f, 'upload')];
+  switch (state) {
+    case 'receiving':
+    case 'landing':
+      return { state, submission };
+    case 'landed':
+      return { state, submission, receipt: readReceipt(f['receipt']) };
+    case 'refused':
+      return { state, submission, problem: readProblem(value) };
+    default:
+      throw new Malformed(`no state \`${state}\``);
+  }
 }
 
 /** A share from 0 to 100, rounded down so that 100 means all; null where there is nothing to judge. */

@@ -14,9 +14,11 @@ import {
   readRejected,
   readStanding,
   readTrial,
+  readUpload,
   type Submission,
   type Trial,
   type UnderWay,
+  type Uploaded,
 } from '../protocol/intake';
 import { Malformed } from '../protocol/read';
 import { credentials, heldToken } from './session';
@@ -34,7 +36,7 @@ export function feedPath(feed: string): string {
 }
 
 /** A refusal in words, whatever the server or something before it said. */
-function refusal(status: number, body: string): Answer<never> {
+export function refusal(status: number, body: string): Answer<never> {
   try {
     return { kind: 'refused', status, problem: readProblem(JSON.parse(body)) };
   } catch {
@@ -71,6 +73,8 @@ const one = (feed: string, id: string): string => `${feedPath(feed)}/submissions
 
 export const fetchStanding = (feed: string, id: string): Promise<Answer<Submission | UnderWay>> =>
   ask(one(feed, id), readStanding);
+/** How far an upload in parts is, by its path. */
+export const fetchUpload = (path: string): Promise<Answer<Uploaded>> => ask(path, readUpload);
 export const fetchRejected = (feed: string, id: string, limit: number): Promise<Answer<readonly RejectedRow[]>> =>
   ask(`${one(feed, id)}/rejects?format=json&limit=${limit}`, readRejected);
 export const withdraw = (feed: string, id: string): Promise<Answer<Submission | UnderWay>> =>

@@ -42,6 +42,7 @@ export const INTAKE = {
   submit: w('报送', 'Send'),
   otherFile: w('换一个文件', 'Another file'),
   sending: w('正在上传', 'Sending'),
+  cut: w('线路中断，恢复后自动从断点续传', 'Line lost; it goes on by itself where it stopped'),
   receiving: w('服务器接收中', 'The server takes it in'),
   reading: w('正在逐行核对并入库', 'Rows are checked and stored'),
   asking: w('应答丢失，正在查询结果', 'The answer was lost; asking what became of it'),

@@ -19,10 +19,12 @@ import {
   fetchHistory,
   fetchRejected,
   fetchStanding,
+  fetchUpload,
   newId,
   send,
   withdraw,
 } from '../../transport/intake-api';
+import { sendInParts, WORTH_PARTS } from '../../transport/resumable';
 import { INTAKE } from '../../words/intake-strings';
 
 /** Something that is asked of the server: its last good value is kept when asking again fails. */
@@ -52,7 +54,8 @@ export const mending = signal<Submission | null>(null);
 export const leaving = signal<Submission | null>(null);
 
 export type Progress = {
-  readonly phase: 'sending' | 'receiving' | 'reading' | 'asking';
+  /** `cut`: the line was lost, and what is under way goes on by itself. */
+  readonly phase: 'sending' | 'cut' | 'receiving' | 'reading' | 'asking';
   readonly share: number | null;
   readonly file: string;
 };
@@ -171,14 +174,10 @@ async function outcomeOf(feed: string, id: string, file: string, answer: Answer<
   return 'receipt' in answer.value ? { kind: 'trial', trial: answer.value } : received(feed, answer.value);
 }
 
-/** Sends the file that waits. A check keeps it waiting, so that it can be sent afterwards. */
-export async function submit(dryRun: boolean): Promise<void> {
-  const [feed, file] = [chosen.value, waiting.value];
-  if (feed === null || file === null || progress.value !== null) return;
+/** Sends a file in one request; what becomes of it is the answer. */
+async function sendWhole(feed: string, file: File, dryRun: boolean): Promise<Outcome> {
   const id = newId();
   let ended = false;
-  outcome.value = null;
-  progress.value = { phase: 'sending', share: 0, file: file.name };
   const onSent = (share: number): void => {
     if (ended) return;
     progress.value = { phase: share < 1 ? 'sending' : 'receiving', share: share < 1 ? share : null, file: file.name };
@@ -188,6 +187,56 @@ export async function submit(dryRun: boolean): Promise<void> {
   ended = true;
   const what = await outcomeOf(feed, id, file.name, answer);
   await following;
+  return what;
+}
+
+/** Sends a big file in parts, and asks until the server has landed or refused it: no lost line ends that. */
+async function sendParts(feed: string, file: File): Promise<Outcome> {
+  let share = 0;
+  const sent = await sendInParts({
+    feed,
+    file,
+    mends: mending.value?.submission ?? null,
+    onSent: (now) => {
+      share = now;
+      progress.value = { phase: 'sending', share, file: file.name };
+    },
+    onLost: () => {
+      progress.value = { phase: 'cut', share, file: file.name };
+    },
+  });
+  if (sent.kind === 'refused') return { kind: 'refused', file: file.name, problem: sent.problem };
+  if (sent.kind === 'silent') return { kind: 'lost', file: file.name, words: INTAKE.lostUnknown };
+  for (;;) {
+    const answer = await fetchUpload(sent.value);
+    if (answer.kind === 'refused' && answer.status < 500) {
+      return { kind: 'refused', file: file.name, problem: answer.problem };
+    }
+    if (answer.kind !== 'done') progress.value = { phase: 'cut', share: null, file: file.name };
+    else if (answer.value.state === 'landed') return received(feed, answer.value.receipt);
+    else if (answer.value.state === 'refused')
+      return { kind: 'refused', file: file.name, problem: answer.value.problem };
+    else progress.value = await reading(feed, answer.value.submission, file.name);
+    await pause(ASK_MS);
+  }
+}
+
+/** How far the rows of a file that has come whole are; it may still wait for others before it. */
+async function reading(feed: string, id: string, file: string): Promise<Progress> {
+  const answer = await fetchStanding(feed, id);
+  if (answer.kind !== 'done' || isLanded(answer.value)) return { phase: 'receiving', share: null, file };
+  const { read, total } = answer.value;
+  return { phase: 'reading', share: total > 0 ? Math.min(1, read / total) : null, file };
+}
+
+/** Sends the file that waits. A check keeps it waiting, so that it can be sent afterwards. */
+export async function submit(dryRun: boolean): Promise<void> {
+  const [feed, file] = [chosen.value, waiting.value];
+  if (feed === null || file === null || progress.value !== null) return;
+  outcome.value = null;
+  progress.value = { phase: 'sending', share: 0, file: file.name };
+  const inParts = !dryRun && file.size >= WORTH_PARTS;
+  const what = await (inParts ? sendParts(feed, file) : sendWhole(feed, file, dryRun));
   progress.value = null;
   if (chosen.value !== feed) return;
   outcome.value = what;
