@@ -1,36 +1,17 @@
 // The page in a real browser: against CITYLOOM_URL if it is set, else against the mock server. Build first.
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { chromium } from 'playwright-core';
+import { SLOW, startBrowser, theCity, WITH_GL } from './browser.mjs';
 import { startMock } from './mock-server.mjs';
 
-const ARGS = [
-  '--no-sandbox',
-  '--use-angle=swiftshader',
-  '--enable-unsafe-swiftshader',
-  '--ignore-gpu-blocklist',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]; // prettier-ignore
 const GROUND = [7, 16, 31];
-const SLOW = 60_000;
+const { real, mock, base } = await theCity();
 
-const real = process.env.CITYLOOM_URL;
-const mock = real ? null : await startMock();
-const base = (real ?? mock.url).replace(/\/$/, '');
-
-let profile;
-let browser;
+let opened;
 let page;
 /** What must stay empty while any test runs. */
-const foreign = [];
-const errors = [];
+let foreign;
+let errors;
 
 async function open(query = '') {
   await page.goto(`${base}/?test=1${query}`);
@@ -38,30 +19,13 @@ async function open(query = '') {
 }
 
 before(async () => {
-  profile = await mkdtemp(join(tmpdir(), 'cityloom-e2e-'));
-  const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
-  browser = await chromium.launchPersistentContext(profile, {
-    executablePath,
-    headless: true,
-    viewport: { width: 1920, height: 1080 },
-    args: ARGS,
-  });
-  page = browser.pages()[0] ?? (await browser.newPage());
-  page.setDefaultTimeout(SLOW);
-  page.on('request', (request) => {
-    const { protocol, host } = new URL(request.url());
-    if (!['data:', 'blob:'].includes(protocol) && host !== new URL(base).host) foreign.push(request.url());
-  });
-  page.on('console', (message) => {
-    if (message.type() === 'error') errors.push(message.text());
-  });
-  page.on('pageerror', (error) => errors.push(error.message));
+  opened = await startBrowser(base, { viewport: { width: 1920, height: 1080 }, args: WITH_GL });
+  ({ page, foreign, errors } = opened);
 });
 
 after(async () => {
-  await browser?.close();
+  await opened?.stop();
   await mock?.stop();
-  await rm(profile, { recursive: true, force: true });
 });
 
 describe('the wall', { timeout: 240_000 }, () => {

@@ -1,6 +1,8 @@
 /** The door of the intake page. */
 import './theme/tokens.css';
+import './theme/both.css';
 import './theme/intake.css';
+import './theme/intake/tables.css';
 import { render } from 'preact';
 import { Intake } from './pages/intake';
 

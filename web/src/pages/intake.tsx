@@ -12,36 +12,13 @@ import { Badge, LanguageSwitch } from '../panels/marks';
 import { Say, say } from '../panels/say';
 import { SignIn } from '../panels/sign-in';
 import { language, session, timeZone, wall } from '../panels/store';
-import { reduce } from '../state/reduce';
-import { fetchSession, heldToken, holdToken } from '../transport/session';
-import { openLink } from '../transport/socket';
 import { formatStamp } from '../words/format';
 import { INTAKE } from '../words/intake-strings';
 import { WORDS } from '../words/strings';
+import { entry } from './entry';
 
 /** How often what is shown is asked for again. */
 const FRESH_MS = 5000;
-
-let closeStream: () => void = () => undefined;
-
-function openStream(): () => void {
-  const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
-  const happen = (what: Parameters<typeof reduce>[1]): void => {
-    wall.value = reduce(wall.value, what)[0];
-  };
-  const link = openLink(
-    { url: `${scheme}://${location.host}/api/stream`, protocol: 'loom.v1.json', name: 'intake', token: heldToken },
-    {
-      onFrame: (frame) => happen({ type: 'frame', frame, atMs: Date.now() }),
-      onConnecting: () => happen({ type: 'connecting' }),
-      onLost: (retryAtMs, why) => happen({ type: 'lost', retryAtMs, why }),
-      channels: () => ['sys'],
-      since: () => null,
-      onRefused: () => void enter(),
-    },
-  );
-  return () => link.close();
-}
 
 function fresh(): void {
   if (session.value === null || session.value.kind === 'locked') return;
@@ -49,28 +26,17 @@ function fresh(): void {
   void loadChosen();
 }
 
-/** Asks the server whether it knows this page; all else only makes sense once it does. */
-async function enter(attempt = 0): Promise<void> {
-  const now = await fetchSession();
-  if (now === null) {
-    setTimeout(() => void enter(attempt + 1), Math.min(15_000, 1000 * 2 ** attempt));
-    return;
-  }
-  session.value = now;
-  if (now.kind === 'locked') return;
-  closeStream();
-  closeStream = openStream();
-  fresh();
-}
-
-function giveToken(token: string): void {
-  holdToken(token);
-  void enter();
-}
+const { enter, giveToken, leave } = entry({
+  protocol: 'loom.v1.json',
+  name: 'intake',
+  channels: () => ['sys'],
+  since: () => null,
+  onEntered: fresh,
+});
 
 export function Intake() {
   useEffect(() => {
-    void enter();
+    enter();
     const timer = setInterval(fresh, FRESH_MS);
     const speak = effect(() => {
       document.documentElement.lang = language.value === 'en' ? 'en' : 'zh-CN';
@@ -81,7 +47,7 @@ export function Intake() {
     addEventListener('dragover', stay);
     addEventListener('drop', stay);
     return () => {
-      closeStream();
+      leave();
       clearInterval(timer);
       speak();
       removeEventListener('dragover', stay);

@@ -32,12 +32,10 @@ import {
 } from '../panels/store';
 import { Ticker } from '../panels/ticker';
 import { sinceOf } from '../state/model';
-import { type Happening, reduce } from '../state/reduce';
 import { layerChannel, rangeOf } from '../state/select';
 import { fetchAreas } from '../transport/api';
-import { fetchSession, heldToken, holdToken } from '../transport/session';
-import { type Link, openLink } from '../transport/socket';
 import { WORDS } from '../words/strings';
+import { entry } from './entry';
 import { IDLE_MS, isDue, nextScene, VISIT_MS, worthVisit } from './rotation';
 import { offerTestHook } from './test-hook';
 
@@ -46,7 +44,6 @@ const query = new URLSearchParams(location.search);
 const testing = query.has('test');
 const ASK_AGAIN_MS = 4000;
 
-let link: Link | null = null;
 let map: CityMap | null = null;
 /** Nobody has touched a page that was just opened. */
 let touchedMs = 0;
@@ -57,20 +54,25 @@ const visited = new Set<string>();
 /** Who wants no motion gets none; a test looks at a map that stands still unless it asks for visits. */
 const visits = !matchMedia('(prefers-reduced-motion: reduce)').matches && (!testing || query.get('test') === 'visits');
 
-function happen(what: Happening): void {
-  const [next, effects] = reduce(wall.value, what);
-  wall.value = next;
-  for (const { ch } of effects) link?.subscribe(ch);
-}
+const { happen, link, enter, giveToken, leave } = entry({
+  protocol: query.get('wire') === 'json' ? 'loom.v1.json' : 'loom.v1',
+  name: query.get('name') ?? 'wall',
+  channels: () => [...STATE_CHANNELS, layerChannel(layerName.value)],
+  since: (ch) => sinceOf(wall.value, ch),
+  onOpening: () => happen({ type: 'show-layer', ch: layerChannel(layerName.value) }),
+  onEntered: () => {
+    if (map !== null) void loadAreas(map);
+  },
+});
 
 function chooseLayer(name: string): void {
   if (name === layerName.value) return;
-  link?.unsubscribe(layerChannel(layerName.value));
+  link()?.unsubscribe(layerChannel(layerName.value));
   layerName.value = name;
   columnName.value = null;
   picked.value = null;
   happen({ type: 'show-layer', ch: layerChannel(name) });
-  link?.subscribe(layerChannel(name));
+  link()?.subscribe(layerChannel(name));
 }
 
 function chooseColumn(name: string): void {
@@ -88,46 +90,6 @@ const actions = {
 };
 
 const go = (lng: number, lat: number): void => map?.flyTo(lng, lat);
-
-function openStream(): void {
-  happen({ type: 'show-layer', ch: layerChannel(layerName.value) });
-  const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
-  link = openLink(
-    {
-      url: `${scheme}://${location.host}/api/stream`,
-      protocol: query.get('wire') === 'json' ? 'loom.v1.json' : 'loom.v1',
-      name: query.get('name') ?? 'wall',
-      token: heldToken,
-    },
-    {
-      onFrame: (frame) => happen({ type: 'frame', frame, atMs: Date.now() }),
-      onConnecting: () => happen({ type: 'connecting' }),
-      onLost: (retryAtMs, why) => happen({ type: 'lost', retryAtMs, why }),
-      onRefused: () => void enter(),
-      channels: () => [...STATE_CHANNELS, layerChannel(layerName.value)],
-      since: (ch) => sinceOf(wall.value, ch),
-    },
-  );
-}
-
-/** Asks the server whether it knows this page; the stream and the areas only make sense once it does. */
-async function enter(attempt = 0): Promise<void> {
-  const now = await fetchSession();
-  if (now === null) {
-    setTimeout(() => void enter(attempt + 1), Math.min(15_000, 1000 * 2 ** attempt));
-    return;
-  }
-  session.value = now;
-  if (now.kind === 'locked') return;
-  link?.close();
-  openStream();
-  if (map !== null) void loadAreas(map);
-}
-
-function giveToken(token: string): void {
-  holdToken(token);
-  void enter();
-}
 
 /** Asked for again until the server has them: a city may still be starting. */
 async function loadAreas(shown: CityMap, attempt = 0): Promise<void> {
@@ -184,7 +146,7 @@ function askAgain(): void {
   if (!waiting) askedMs = nowMs.value;
   if (nowMs.value - askedMs < ASK_AGAIN_MS) return;
   askedMs = nowMs.value;
-  link?.subscribe(ch);
+  link()?.subscribe(ch);
 }
 
 function everyHalfSecond(): void {
@@ -230,10 +192,10 @@ export function Wall() {
         pageFault.value = WORDS.noMap;
       }
     }
-    void enter();
+    enter();
     return () => {
       clearInterval(timer);
-      link?.close();
+      leave();
     };
   }, []);
   return (
