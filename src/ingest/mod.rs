@@ -2,10 +2,11 @@
 //!
 //! `land.rs` moves bytes, `sift.rs` decides row by row, `place_rows.rs` says where rows lie, `quarantine.rs` keeps
 //! what was rejected, `rejects.rs` gives it back, `veil.rs` keeps from both what the contract says. `submissions.rs`
-//! reads what landed and withdraws it, `try_out.rs` checks without landing. `uploads.rs`
+//! reads what landed and withdraws it, `footprint.rs` says where it fell, `try_out.rs` checks without landing. `uploads.rs`
 //! keeps what comes in parts, `bounds.rs` says how much comes at once. What becomes of landed rows is not known here.
 
 mod bounds;
+mod footprint;
 mod known_keys;
 mod land;
 mod place_rows;
@@ -22,6 +23,7 @@ mod veil;
 pub use crate::decode::{Document, Entity, Entry, entries, records, text_columns};
 pub use crate::lake::Cursor;
 pub use bounds::Bounds;
+pub use footprint::{CellRows, Footprint, Mark};
 pub use land::{Feed, Lander, Terms, Upload};
 pub use quarantine::schema as quarantine_schema;
 pub use receipt::{Receipt, Refusal, Violation};

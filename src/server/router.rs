@@ -17,7 +17,7 @@ use super::state::ServerState;
 use super::{asset, stream};
 
 /// Every path with its methods, as `docs/openapi.json` describes them.
-pub const ROUTES: [(&str, &str); 26] = [
+pub const ROUTES: [(&str, &str); 27] = [
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),
@@ -31,6 +31,7 @@ pub const ROUTES: [(&str, &str); 26] = [
     ("GET", "/api/feeds/{department}/{feed}/submissions/{submission}"),
     ("DELETE", "/api/feeds/{department}/{feed}/submissions/{submission}"),
     ("GET", "/api/feeds/{department}/{feed}/submissions/{submission}/rejects"),
+    ("GET", "/api/feeds/{department}/{feed}/submissions/{submission}/cells"),
     ("POST", "/api/feeds/{department}/{feed}/uploads"),
     ("OPTIONS", "/api/feeds/{department}/{feed}/uploads"),
     ("GET", "/api/feeds/{department}/{feed}/uploads/{upload}"),
@@ -74,6 +75,7 @@ pub fn router(state: ServerState) -> Router {
             get(submissions::show).delete(submissions::withdraw),
         )
         .route("/api/feeds/{department}/{feed}/submissions/{submission}/rejects", get(rejects::list))
+        .route("/api/feeds/{department}/{feed}/submissions/{submission}/cells", get(submissions::cells))
         .route(
             "/api/feeds/{department}/{feed}/uploads",
             post(resumable::create).layer(DefaultBodyLimit::disable()).options(resumable::options),

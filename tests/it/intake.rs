@@ -4,11 +4,13 @@ use std::fs;
 
 use arrow::array::AsArray as _;
 use arrow::compute::concat_batches;
+use cityloom::app::{Workshop, WorkshopOptions};
+use cityloom::lake::Tending;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::server::city::{cell, readings};
+use crate::server::city::{TOWNS, cell, readings};
 use crate::server::{City, Screen, Server, eventually, read};
 
 const SPEED: &str = "traffic.speed";
@@ -229,6 +231,62 @@ async fn keys_of_a_withdrawn_submission_are_free_again() {
     assert_eq!(status, StatusCode::OK);
     let receipt = server.land("police.incidents", incident(2)).await;
     assert_eq!(receipt["rows_landed"], 1);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn where_the_rows_fell_is_told_by_cell_before_and_after_files_were_merged() {
+    let city = City::new();
+    let server = Server::start(&city).await;
+    // Three rows in the middle of one town, two in that of another; one too fast, one whose place is no number.
+    let bad = "2025-03-01T08:00:00Z,32.02,121.05,91,900\n2025-03-01T08:00:00Z,here,121.05,92,30\n";
+    let towns = readings(0, 0..3, 30.0) + readings(1, 3..5, 40.0).strip_prefix(HEADERS).unwrap();
+    let (_, first) = submit(&server, "", towns + bad).await;
+    let id = id_of(&first);
+    let expected = {
+        // The contract places rows at resolution 9.
+        let cell = |town: usize| {
+            let (_, lng, lat) = TOWNS[town];
+            h3o::LatLng::new(lat, lng).unwrap().to_cell(h3o::Resolution::Nine).to_string()
+        };
+        let mut cells = [json!({"cell": cell(0), "rows": 3}), json!({"cell": cell(1), "rows": 2})];
+        cells.sort_by_key(|it| it["cell"].as_str().unwrap().to_owned());
+        json!({
+            "submission": id, "resolution": 9, "rows_placed": 5, "rows_nowhere": 0, "cells": cells,
+            "rejected": [{"row": 6, "code": "OUT_OF_RANGE", "lng": 121.05, "lat": 32.02}],
+        })
+    };
+    let (status, told) = ask(&server, "GET", &format!("/{id}/cells")).await;
+    assert_eq!((status, &told), (StatusCode::OK, &expected));
+    let (status, problem) = ask(&server, "GET", "/none/cells").await;
+    assert_eq!((status, &problem["code"]), (StatusCode::NOT_FOUND, &json!("SUBMISSION_UNKNOWN")));
+    for number in 1..4 {
+        submit(&server, "", readings(2, number * 10..number * 10 + 4, 50.0)).await;
+    }
+    server.stop().await;
+
+    let options = WorkshopOptions {
+        city: city.root().into(),
+        data: city.data().into(),
+        areas: None,
+        local_files: false,
+        decoder: None,
+    };
+    let workshop = Workshop::open(&options).await.unwrap();
+    let table = &workshop.lander.feed(SPEED).unwrap().table;
+    let tending = Tending { settled_s: 0, fewest: 4, commits: 4 };
+    let later = workshop.clock.now().plus_seconds(3_600);
+    assert_eq!(table.compact_as(later, tending).await.unwrap().unwrap().files, 4);
+    drop(workshop);
+
+    let server = Server::start(&city).await;
+    assert_eq!(ask(&server, "GET", &format!("/{id}/cells")).await.1, expected, "in a merged file");
+    ask(&server, "DELETE", &format!("/{id}")).await;
+    let (_, gone) = ask(&server, "GET", &format!("/{id}/cells")).await;
+    assert_eq!(
+        [&gone["rows_placed"], &gone["cells"], &gone["rejected"]],
+        [&json!(0), &json!([]), &json!([])]
+    );
     server.stop().await;
 }
 

@@ -126,6 +126,23 @@ describe('the intake page', { timeout: 240_000 }, () => {
     await row.filter({ hasText: '1 ' }).filter({ hasText: 'to mend' }).waitFor();
   });
 
+  it('draws where the rows fell, and says it in words too', async () => {
+    await open();
+    await send(file('where.csv', 3, ['2026-03-01T08:00:00Z,32.071,121.052,1,40', tooFast()]));
+    const cells = page.locator('.where-map .cell');
+    await cells.first().waitFor();
+    const rows = await cells.evaluateAll((all) => all.map((cell) => Number(cell.dataset.rows)));
+    assert.deepEqual(
+      rows.toSorted((a, b) => b - a),
+      [3, 1],
+    );
+    assert.equal(await page.locator('.where-map .cross').count(), 1);
+    assert.match(await page.locator('.where-map .cross title').textContent(), /5: OUT_OF_RANGE/);
+    const words = await page.locator('.where-words').innerText();
+    assert.match(words, /with a place[^\d]*4/);
+    assert.match(await page.locator('.where-map').getAttribute('aria-label'), /in words/);
+  });
+
   it('answers the same content with its first receipt', async () => {
     await open();
     const same = file('same.csv', 2);

@@ -1,6 +1,7 @@
 // The feeds and submissions of the mock city, as docs/openapi.json describes them: one feed of speeds, checked as simply
 // as it can be. `refuse` makes every answer fail, `lose` cuts the next submission's answer after it has landed.
 import { randomUUID } from 'node:crypto';
+import { latLngToCell } from 'h3-js';
 import { mockTus } from './mock-tus.mjs';
 
 const HEADERS = ['ts', 'lat', 'lng', 'vehicle', 'speed_kmh'];
@@ -51,6 +52,7 @@ export function mockIntake() {
     ['police.incidents', []],
   ]);
   const rejects = new Map();
+  const placed = new Map();
   const state = { refuse: false, lose: false, slowMs: 0 };
   const underWay = new Map();
 
@@ -144,6 +146,37 @@ export function mockIntake() {
     return { read: lines.length - 1, bad };
   }
 
+  /** Rows of the landed lines by cell. */
+  function cellsOf(text, bad) {
+    const rejected = new Set(bad.map(({ row }) => row));
+    const counts = new Map();
+    for (const [i, line] of text.trim().split('\n').slice(1).entries()) {
+      if (rejected.has(i + 1)) continue;
+      const [, lat, lng] = line.split(',').map(Number);
+      const cell = latLngToCell(lat, lng, 8);
+      counts.set(cell, (counts.get(cell) ?? 0) + 1);
+    }
+    return counts;
+  }
+
+  function footprint(id) {
+    const cells = [...placed.get(id)].map(([cell, rows]) => ({ cell, rows }));
+    const marks = rejects.get(id).filter(({ values }) => values.lat !== undefined);
+    return {
+      submission: id,
+      resolution: cells.length > 0 ? 8 : null,
+      rows_placed: cells.reduce((sum, { rows }) => sum + rows, 0),
+      rows_nowhere: 0,
+      cells,
+      rejected: marks.map(({ row, code, values }) => ({
+        row,
+        code,
+        lng: Number(values.lng),
+        lat: Number(values.lat),
+      })),
+    };
+  }
+
   async function body(request) {
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
@@ -201,6 +234,7 @@ export function mockIntake() {
     landed
       .get(feed)
       .unshift({ state: 'landed', submission: id, landed_us: Date.now() * 1000, withdrawn_us: null, receipt, text });
+    placed.set(id, cellsOf(text, bad));
     rejects.set(id, bad);
     return json(receipt, 201);
   }
@@ -236,6 +270,7 @@ export function mockIntake() {
         ? json({ rejected: bad.slice(0, Number(query.get('limit') ?? 20)) })
         : csv(bad);
     }
+    if (rest === 'cells') return json(footprint(id));
     if (method === 'DELETE') {
       it.state = 'withdrawn';
       it.withdrawn_us = Date.now() * 1000;

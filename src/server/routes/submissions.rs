@@ -13,7 +13,7 @@ use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
 use uuid::Uuid;
 
-use crate::ingest::{Quality, Refusal, Terms, Ticket, UnderWay, Upload};
+use crate::ingest::{Footprint, Quality, Refusal, Terms, Ticket, UnderWay, Upload};
 use crate::model::{Micros, SubmissionId};
 use crate::server::error::Error;
 use crate::server::{ServerState, describe};
@@ -121,6 +121,17 @@ pub(in crate::server) async fn show(
     }
     let found = feed.submission(&id).ok_or_else(|| feed.unknown(&id))?;
     Ok(Json(describe::submission(&found)))
+}
+
+/// Where the rows of a submission fell.
+pub(in crate::server) async fn cells(
+    State(state): State<ServerState>,
+    Path((department, feed, id)): Path<(String, String, String)>,
+) -> Result<Json<Footprint>, Error> {
+    let feed = state.lander.feed(&format!("{department}.{feed}"))?;
+    feed.table.catch_up().await.map_err(Refusal::from)?;
+    feed.submission(&id).ok_or_else(|| feed.unknown(&id))?;
+    Ok(Json(feed.footprint(&id).await?))
 }
 
 /// Takes a submission back: its rows leave the feed and quarantine.

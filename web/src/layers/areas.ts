@@ -32,14 +32,15 @@ export function areaName(area: AreaFeature): Bilingual {
   return { en: area.properties.nameEn, zh: area.properties.nameZh };
 }
 
-function polygons(area: AreaFeature): readonly Position[][][] {
+/** The rings of each of its parts. */
+export function polygonsOf(area: AreaFeature): readonly Position[][][] {
   return area.geometry.type === 'Polygon' ? [area.geometry.coordinates] : area.geometry.coordinates;
 }
 
 /** The bounds of all areas; none where there is no point. */
 export function boundsOf(areas: Areas): Bounds | null {
   let [west, south, east, north] = [Infinity, Infinity, -Infinity, -Infinity];
-  for (const [x = 0, y = 0] of areas.features.flatMap(polygons).flat(2)) {
+  for (const [x = 0, y = 0] of areas.features.flatMap(polygonsOf).flat(2)) {
     west = Math.min(west, x);
     east = Math.max(east, x);
     south = Math.min(south, y);
@@ -59,7 +60,7 @@ function ringArea(ring: readonly Position[]): number {
 
 /** Where the name stands: the centre of mass of the largest part. */
 export function labelPoint(area: AreaFeature): LngLat {
-  const rings = polygons(area).map((polygon) => polygon[0] ?? []);
+  const rings = polygonsOf(area).map((polygon) => polygon[0] ?? []);
   const ring = rings.reduce((a, b) => (Math.abs(ringArea(b)) > Math.abs(ringArea(a)) ? b : a), rings[0] ?? []);
   const [x0 = 0, y0 = 0] = ring[0] ?? [];
   let [x, y, sum] = [0, 0, 0];
@@ -87,6 +88,6 @@ function inRing(ring: readonly Position[], lng: number, lat: number): boolean {
 /** The area that holds the point. */
 export function areaAt(areas: Areas, [lng, lat]: LngLat): AreaFeature | null {
   const holds = (area: AreaFeature): boolean =>
-    polygons(area).some((rings) => rings.reduce((inside, ring) => inside !== inRing(ring, lng, lat), false));
+    polygonsOf(area).some((rings) => rings.reduce((inside, ring) => inside !== inRing(ring, lng, lat), false));
   return areas.features.find(holds) ?? null;
 }

@@ -1,4 +1,5 @@
 /** The requests of the intake page. What comes back is a value: what was asked for, a refusal, or that nobody answered. */
+import { type Footprint, readFootprint } from '../protocol/footprint';
 import {
   type FeedDetail,
   type FeedSummary,
@@ -73,6 +74,8 @@ const one = (feed: string, id: string): string => `${feedPath(feed)}/submissions
 
 export const fetchStanding = (feed: string, id: string): Promise<Answer<Submission | UnderWay>> =>
   ask(one(feed, id), readStanding);
+export const fetchFootprint = (feed: string, id: string): Promise<Answer<Footprint>> =>
+  ask(`${one(feed, id)}/cells`, readFootprint);
 /** How far an upload in parts is, by its path. */
 export const fetchUpload = (path: string): Promise<Answer<Uploaded>> => ask(path, readUpload);
 export const fetchRejected = (feed: string, id: string, limit: number): Promise<Answer<readonly RejectedRow[]>> =>

@@ -1,7 +1,7 @@
 /** What became of a file: a receipt, the result of a check, a refusal, or that nobody knows. */
 
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import type { FeedDetail, Problem, Receipt, RejectedRow } from '../../protocol/intake';
 import type { Bilingual } from '../../protocol/read';
 import { rejectsHref } from '../../transport/intake-api';
@@ -48,9 +48,20 @@ export function OutcomeCard({ feed }: { readonly feed: FeedDetail }) {
       )}
       <Figures receipt={receipt} landed={INTAKE.landed} />
       {receipt.rowsQuarantined > 0 && <Downloads receipt={receipt} />}
+      {feed.contract.place !== null && <Where receipt={receipt} />}
       <Wrong feed={feed} receipt={receipt} rejected={rejected} />
     </Card>
   );
+}
+
+/** The map comes when it is needed: what knows cells is larger than the rest of the page. */
+function Where({ receipt }: { readonly receipt: Receipt }) {
+  const [Drawn, setDrawn] = useState<typeof import('./where-map').WhereMap | null>(null);
+  useEffect(() => {
+    const without = (): void => undefined;
+    void import('./where-map').then(({ WhereMap }) => setDrawn(() => WhereMap), without);
+  }, []);
+  return Drawn === null ? null : <Drawn receipt={receipt} />;
 }
 
 type CardProps = {
