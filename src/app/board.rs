@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::{Array, AsArray};
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Float64Type, TimestampMicrosecondType};
+use indicatif::HumanCount;
 use serde_json::{Value, json};
 
-use crate::fusion::{Change, Kind, QuerySet};
+use crate::fusion::{Change, Kind, Progress, Query, QuerySet};
 use crate::hub::{Hub, StateChannel};
 use crate::ingest::Lander;
 use crate::model::{Micros, Problem};
@@ -32,6 +33,7 @@ struct Inner {
     run_problems: BTreeMap<String, Problem>,
     source_problems: BTreeMap<String, Problem>,
     silent: BTreeSet<String>,
+    filling: Vec<Value>,
     layers: Vec<Value>,
     as_of: BTreeMap<String, i64>,
 }
@@ -129,12 +131,27 @@ impl Board {
         }
     }
 
+    /// Tells which queries have no result yet because their history is being read, and how far that is.
+    pub(super) fn filling(&self, queries: Vec<(Arc<Query>, Progress)>, at: Micros) {
+        let notices: Vec<Value> =
+            queries.iter().map(|(query, progress)| reads_history(query, *progress)).collect();
+        let before = self.with(|inner| std::mem::replace(&mut inner.filling, notices.clone()));
+        if notices != before {
+            self.publish_sys(at);
+        }
+    }
+
     fn publish_sys(&self, at: Micros) {
-        let body = self.with(|inner| {
+        self.hub.publish_state(StateChannel::Sys, &self.sys(), at);
+    }
+
+    fn sys(&self) -> Value {
+        self.with(|inner| {
             let problems = inner.load_problems.iter().chain(inner.run_problems.values());
             let problems = problems.chain(inner.source_problems.values());
             let mut notices: Vec<Value> = problems.map(notice).collect();
             notices.extend(inner.silent.iter().map(|feed| no_signal(feed)));
+            notices.extend(inner.filling.iter().cloned());
             let layers: Vec<Value> = inner
                 .layers
                 .iter()
@@ -147,8 +164,7 @@ impl Board {
                 })
                 .collect();
             json!({ "notices": notices, "synthetic": self.synthetic, "open": self.open, "layers": layers })
-        });
-        self.hub.publish_state(StateChannel::Sys, &body, at);
+        })
     }
 
     /// Tells the screens the health of every feed; which are quiet.
@@ -192,6 +208,16 @@ fn no_signal(feed: &str) -> Value {
     json!({ "code": "NO_SIGNAL", "level": "warn", "text": text, "at": null })
 }
 
+fn reads_history(query: &Query, Progress { done, all }: Progress) -> Value {
+    let share = done.saturating_mul(100).checked_div(all).unwrap_or(100);
+    let (name, done, all) = (&query.name, HumanCount(done), HumanCount(all));
+    let text = json!({
+        "en": format!("{name} reads its history: {done} of {all} rows, {share} %"),
+        "zh": format!("{name} 正在读取历史数据：{done} / {all} 行，{share} %"),
+    });
+    json!({ "code": "FILLING", "level": "info", "text": text, "at": query.file })
+}
+
 fn notice(problem: &Problem) -> Value {
     let text = match &problem.help {
         Some(help) => format!("{} ({help})", problem.message),
@@ -200,7 +226,7 @@ fn notice(problem: &Problem) -> Value {
     json!({ "code": problem.code, "level": "error", "text": { "en": text, "zh": text }, "at": problem.place() })
 }
 
-fn layer(query: &crate::fusion::Query) -> Value {
+fn layer(query: &Query) -> Value {
     let columns: Vec<Value> = query
         .columns()
         .iter()
@@ -242,4 +268,37 @@ fn points(change: &Change) -> (Option<f64>, Option<Vec<Value>>) {
             .collect()
     });
     (newest, series)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::{Event, HubConfig, LogPicture, LogSource};
+
+    struct NoLog;
+
+    impl LogSource for NoLog {
+        fn items(&self) -> LogPicture {
+            LogPicture { epoch: 0, seq: 0, items: Vec::new() }
+        }
+
+        fn since(&self, _: u64) -> Option<Vec<Event>> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_query_that_reads_its_history_is_told_until_it_is_done() {
+        let hub = Hub::new(HubConfig::default(), Arc::new(NoLog), Arc::new(NoLog));
+        let board = Board::new(Arc::new(hub), false, false);
+        let sql = "-- ---\n-- table: ever\n-- ---\nSELECT count(*) AS n FROM traffic.speed";
+        let query = Arc::new(Query::parse("queries/table/ever.sql", sql).unwrap());
+        board.filling(vec![(query, Progress { done: 8_388_608, all: 50_000_000 })], Micros(1));
+        let told = &board.sys()["notices"];
+        let en = "ever reads its history: 8,388,608 of 50,000,000 rows, 16 %";
+        assert_eq!([&told[0]["text"]["en"], &told[0]["level"]], [&json!(en), &json!("info")]);
+        assert_eq!(told[0]["at"], "queries/table/ever.sql");
+        board.filling(Vec::new(), Micros(2));
+        assert_eq!(board.sys()["notices"], json!([]));
+    }
 }

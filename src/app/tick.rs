@@ -66,6 +66,7 @@ impl Sinks {
         if kpis {
             self.board.publish_kpis(now);
         }
+        self.board.filling(engine.fillings().await, now);
     }
 
     /// Takes away what queries left behind that are gone or are of another kind now: their layers and their open

@@ -65,8 +65,7 @@ pub(super) async fn run(
 
 /// Lets the upload be followed by its id while it is read.
 fn under_way(workshop: &Workshop, part: &Part) -> Option<Ticket> {
-    let upload =
-        UnderWay::new(part.note.feed.parse().ok()?, part.note.file.clone(), Some(part.note.length));
+    let upload = UnderWay::new(part.note.feed.parse().ok()?, part.note.file.clone(), Some(part.note.length));
     let ticket = workshop.lander.running.begin(part.id, upload).ok()?;
     ticket.received(part.note.length);
     Some(ticket)

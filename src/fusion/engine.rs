@@ -16,7 +16,7 @@ use datafusion::logical_expr::LogicalPlan;
 use object_store::ObjectStore;
 use tokio::sync::Mutex;
 
-use super::filling::{Filler, StateLimits, Workbench};
+use super::filling::{Filler, Progress, StateLimits, Workbench};
 use super::local::Local;
 use super::query_set::WAITS;
 use super::refresh::{self, Checkpoints, Reason};
@@ -395,6 +395,18 @@ impl Engine {
             prints.push(Footprint { query: query.name.to_string(), sql: query.sql.clone(), class, states });
         }
         Ok(prints)
+    }
+
+    /// The queries that wait for their history to be read, and how far that is.
+    pub async fn fillings(&self) -> Vec<(Arc<Query>, Progress)> {
+        let running = self.running.lock().await;
+        let of = |query: &Arc<Query>| {
+            let Way::Kept { cuts, .. } = &running.planned.get(query.name.as_str())?.way else { return None };
+            let filled = cuts.iter().filter_map(|cut| running.kept.get(cut)?.filling());
+            let progress = filled.reduce(|a, b| Progress { done: a.done + b.done, all: a.all + b.all })?;
+            Some((Arc::clone(query), progress))
+        };
+        running.set.ordered().iter().filter_map(of).collect()
     }
 
     /// How a query is kept up to date; none where there is no such query.

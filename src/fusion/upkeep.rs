@@ -10,7 +10,7 @@ use datafusion::execution::SessionState;
 
 use super::content::fingerprint;
 use super::feed_table::FeedTable;
-use super::filling::{Fill, Filling, Workbench};
+use super::filling::{Fill, Filling, Progress, Workbench};
 use super::refresh::{Checkpoints, Cut, Leaf, Leaves, Prints, Reason, Seen, State};
 use super::result_table::ResultTable;
 use super::{Catalog, StateExplained, StateFootprint};
@@ -116,8 +116,13 @@ impl Kept {
             groups: self.cut.group_names(),
             step_us: self.cut.step_us(),
             size: self.state.as_ref().map(State::size).unwrap_or_default(),
-            filling: self.filling.as_ref().map(Filling::progress),
+            filling: self.filling(),
         }
+    }
+
+    /// How far it is filled beside the ticks, while it is.
+    pub(super) fn filling(&self) -> Option<Progress> {
+        self.filling.as_ref().map(Filling::progress)
     }
 
     /// What it is and what filling it would read now.

@@ -234,10 +234,17 @@ async fn a_long_history_is_read_beside_the_ticks_while_the_old_result_serves() {
     assert!(city.engine.refresh(Tick::Moved, NOW).await.is_empty(), "100 rows are too many for a tick");
     let explained = city.engine.explain("ever").await.unwrap();
     assert_eq!(explained.states[0].filling.unwrap().all, 100);
+    let filling = async |city: &City| {
+        let now = city.engine.fillings().await;
+        now.into_iter().map(|(query, progress)| (query.name.to_string(), progress.all)).collect::<Vec<_>>()
+    };
+    let all = [("ever".to_owned(), 100), ("recent".to_owned(), 100)];
+    assert_eq!(filling(&city).await, all, "those that read the feed, not what reads them");
     // What lands meanwhile is in the first result.
     city.land(30, NOW).await;
     let (now, seen) = ticked(&city, &["ever", "recent", "more"], NOW).await;
     assert_eq!(seen.len(), 3, "{seen:?}");
+    assert_eq!(filling(&city).await, [], "it is done");
     assert!(rows_of(&city.check(now).await, "more").contains("131"));
 
     // A changed query shows its old result until it has read the history anew.

@@ -11,7 +11,7 @@ import { createAreaIndex, rankAreas } from '../src/layers/ranking';
 import { isDue, nextScene, worthVisit } from '../src/pages/rotation';
 import type { Alert, AlertId, Order, OrderId, Severity } from '../src/protocol/frames';
 import { appendCells, emptyTable, initialState, type Picture } from '../src/state/model';
-import { freshness, rangeOf, sortedAlerts } from '../src/state/select';
+import { freshness, notices, rangeOf, sortedAlerts } from '../src/state/select';
 import { cividis, rampTexels } from '../src/theme/ramps';
 import { retryDelayMs } from '../src/transport/backoff';
 import { formatAge, formatMeasure, formatTimer, formatValue } from '../src/words/format';
@@ -132,6 +132,21 @@ describe('colours and figures', () => {
       '3 min',
       '3 h',
     ]);
+  });
+});
+
+describe('notices', () => {
+  it('what is broken stands first, what is only to be known last, and it hides no error of its file', () => {
+    const at = 'queries/layer/map.sql';
+    const words = (text: string) => ({ zh: text, en: text });
+    const error = { code: 'CL040', level: 'error', text: words('broken'), at } as const;
+    const layer = { name: 'map', title: words('map'), columns: [], asOfMs: null, error };
+    const told = [
+      { code: 'FILLING', level: 'info', text: words('map reads its history'), at },
+      { code: 'NO_SIGNAL', level: 'warn', text: words('No signal'), at: null },
+    ] as const;
+    const sys = { notices: told, synthetic: false, open: false, layers: [layer] };
+    expect(notices({ ...initialState(), sys }).map(({ code }) => code)).toEqual(['CL040', 'NO_SIGNAL', 'FILLING']);
   });
 });
 

@@ -81,13 +81,15 @@ export function sortedOrders(orders: readonly Order[]): readonly Order[] {
   });
 }
 
-/** What must be read: warnings, errors and layers that stand still. Errors first. */
+/** What is said on the wall: errors and layers that stand still first, then warnings, then what is only to be known. */
 export function notices(state: WallState): readonly Notice[] {
-  const told = state.sys?.notices.filter((notice) => notice.level !== 'info') ?? [];
+  const told = state.sys?.notices ?? [];
   const broken = (state.sys?.layers ?? []).flatMap((layer) => (layer.error === null ? [] : [layer.error]));
-  const texts = new Set(told.map((notice) => notice.at ?? notice.text.en));
+  const grave = told.filter((notice) => notice.level !== 'info');
+  const texts = new Set(grave.map((notice) => notice.at ?? notice.text.en));
   const all = [...told, ...broken.filter((notice) => !texts.has(notice.at ?? notice.text.en))];
-  return all.toSorted((a, b) => Number(b.level === 'error') - Number(a.level === 'error'));
+  const rank = ({ level }: Notice): number => ['error', 'warn', 'info'].indexOf(level);
+  return all.toSorted((a, b) => rank(a) - rank(b));
 }
 
 export function sortedFeeds(feeds: readonly Feed[]): readonly Feed[] {
