@@ -98,7 +98,7 @@ fn rows(from: i64, to: i64) -> Outcome<RecordBatch> {
             "_event_time",
             Arc::new(
                 TimestampMicrosecondArray::from_iter_values(
-                    (from..to).map(|row| START + 28_800_000_000 + (row - row * 7 % 1_000) * 1_000_000 / RATE),
+                    (from..to).map(|row| START + (row - row * 7 % 1_000) * 1_000_000 / RATE),
                 )
                 .with_timezone("UTC"),
             ),
