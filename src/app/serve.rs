@@ -17,14 +17,13 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
-use super::drop_folder::DropFolder;
 use super::duty::{DutyWatch, land_first};
 use super::generate::{Demo, Feeder};
-use super::lock::{KeyWatch, guard};
+use super::lock::guard;
 use super::outlet::{self, DeskLog};
 use super::silence::Silence;
 use super::tick::Sinks;
-use super::{Workshop, WorkshopOptions, in_force, listen, reload, tend, uploads};
+use super::{Workshop, WorkshopOptions, drop_folder, in_force, listen, look, reload, tend, uploads};
 use crate::config::Settings;
 use crate::fusion::{Engine, QueryFile, Tick};
 use crate::hub::{Hub, HubConfig};
@@ -37,8 +36,6 @@ use crate::server::{self, Guard, ServerState, TlsListener};
 
 /// Records between the journal and the hub.
 const OUTLET_QUEUE: usize = 64;
-/// How often the drop folder and other processes' commits are looked for.
-const LOOK: Duration = Duration::from_secs(1);
 /// How long requests that are under way may take when the server stops.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -110,7 +107,9 @@ pub async fn serve(
         shutdown: shutdown.clone(),
     };
     flows.spawn_on(weave(weaving, options.demo), &fusion);
-    flows.spawn(look(Arc::clone(&workshop), guard, audit.clone(), shutdown.clone()));
+    flows.spawn(look::keys(Arc::clone(&workshop), guard, audit.clone(), shutdown.clone()));
+    flows.spawn(look::commits(Arc::clone(&workshop), shutdown.clone()));
+    flows.spawn(drop_folder::run(Arc::clone(&workshop), audit.clone(), shutdown.clone()));
     let listening = listen::run(Arc::clone(&workshop), Arc::clone(&board), audit.clone(), shutdown.clone());
     flows.spawn(listening);
     flows.spawn(uploads::run(Arc::clone(&workshop), parts, audit.clone(), shutdown.clone()));
@@ -355,38 +354,4 @@ async fn load(
     sinks.board.loaded(&queries, problems, now);
     *loaded = files;
     Ok(())
-}
-
-/// Looks for dropped files, for commits of other processes and for new keys.
-async fn look(
-    workshop: Arc<Workshop>,
-    guard: Arc<Guard>,
-    audit: Audit,
-    shutdown: CancellationToken,
-) -> Result<()> {
-    let root = workshop.settings.drop.clone().unwrap_or_else(|| workshop.data.join("drop"));
-    let mut folder = DropFolder::open(root, &workshop.lander)?;
-    let mut keys = KeyWatch::new(&workshop.settings);
-    let mut looks = tokio::time::interval(LOOK);
-    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
-            _ = looks.tick() => {}
-        }
-        let now = workshop.clock.now();
-        if let Some(outcome) = keys.look(&guard) {
-            audit.note(Audited::by_city("reload", "keys", outcome), now);
-        }
-        for entry in folder.look(&workshop.lander).await {
-            audit.note(entry, now);
-        }
-        for feed in workshop.lander.feeds().values() {
-            for table in [&feed.table, &feed.quarantine] {
-                if let Err(error) = table.catch_up().await {
-                    tracing::warn!(table.name = %table.name(), %error, "could not read the log");
-                }
-            }
-        }
-    }
 }

@@ -15,7 +15,7 @@ const SWEEP_EVERY: u32 = 10;
 
 /// Tends all tables, one after the other, until `shutdown`.
 pub(super) async fn run(workshop: Arc<Workshop>, audit: Audit, shutdown: CancellationToken) -> Result<()> {
-    let settings = workshop.settings.lake;
+    let settings = &workshop.settings.lake;
     let tending = Tending {
         settled_s: i64::try_from(settings.settled.as_secs()).unwrap_or(i64::MAX),
         fewest: settings.merge_files,

@@ -64,7 +64,10 @@ impl Workshop {
         }
         let areas = Arc::new(config::read_areas(&settings.areas).map_err(|problem| anyhow!("{problem}"))?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let lake = Lake::open(&options.data)?;
+        let lake = match &settings.lake.bucket {
+            Some(bucket) => Lake::open_bucket(bucket).await?,
+            None => Lake::open(&options.data)?,
+        };
         let mut lander =
             Lander::open(&lake, &contracts, Arc::clone(&areas), Arc::clone(&clock), settings.limits.upload)
                 .await?

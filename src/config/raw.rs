@@ -55,6 +55,20 @@ pub(super) struct Areas {
 #[serde(deny_unknown_fields)]
 pub(super) struct Drop {
     pub folder: Option<String>,
+    pub look_s: Option<u64>,
+    #[serde(default)]
+    pub s3: S3,
+}
+
+/// How a store is reached.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct S3 {
+    pub endpoint: Option<String>,
+    pub region: Option<String>,
+    pub path_style: Option<bool>,
+    #[serde(default)]
+    pub allow_http: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -102,6 +116,10 @@ pub(super) struct Limits {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Lake {
+    pub root: Option<String>,
+    pub look_s: Option<u64>,
+    #[serde(default)]
+    pub s3: S3,
     pub tend_s: Option<u64>,
     pub settled_s: Option<u64>,
     pub merge_files: Option<usize>,

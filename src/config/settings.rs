@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 
 use super::connectors::{self, Connector};
+use super::places::{Drop, Tending, drop_place, tending};
 use super::raw::{self, Raw};
 use crate::access::Audience;
 use crate::contract::unknown_key;
@@ -36,8 +37,8 @@ pub struct Settings {
     pub seed: u64,
     /// Where the areas come from.
     pub areas: AreaSource,
-    /// Where dropped files are picked up; none: `drop` in the data folder.
-    pub drop: Option<PathBuf>,
+    /// Where dropped files are picked up.
+    pub drop: Drop,
     /// The wall.
     pub wall: Wall,
     /// Who answers for what.
@@ -120,21 +121,6 @@ pub struct Limits {
     pub intake: Bounds,
 }
 
-/// How eagerly tables are tended, and states of queries written down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tending {
-    /// How often each table is looked at.
-    pub every: Duration,
-    /// Younger files are not merged.
-    pub settled: Duration,
-    /// So many small files are merged, and no fewer.
-    pub merge_files: usize,
-    /// After so many commits a table's log is written down.
-    pub checkpoint_commits: u64,
-    /// How often states are written down.
-    pub states: Duration,
-}
-
 impl Settings {
     /// Reads the folder's `cityloom.toml`; `areas` overrides its boundary file.
     ///
@@ -178,7 +164,7 @@ impl Settings {
             timezone,
             seed: raw.city.seed,
             areas: AreaSource { file, fields },
-            drop: raw.drop.folder.map(|folder| root.join(folder)),
+            drop: drop_place(root, raw.drop, wrong)?,
             wall: Wall {
                 refresh: Duration::from_millis(raw.wall.refresh_ms.unwrap_or(1_000).clamp(100, 60_000)),
                 centre: raw.wall.centre,
@@ -186,7 +172,7 @@ impl Settings {
             },
             duty,
             limits: limits(&raw.limits),
-            lake: tending(&raw.lake),
+            lake: tending(raw.lake, wrong)?,
             connectors: connectors::resolve(root, raw.connectors, wrong)?,
             access: raw.access.map(|access| Access {
                 keys: root.join(access.keys),
@@ -194,18 +180,6 @@ impl Settings {
             }),
             tls: raw.tls.map(|tls| Tls { certificate: root.join(tls.certificate), key: root.join(tls.key) }),
         })
-    }
-}
-
-fn tending(raw: &raw::Lake) -> Tending {
-    let seconds =
-        |given: Option<u64>, default: u64| Duration::from_secs(given.unwrap_or(default).clamp(1, 86_400));
-    Tending {
-        every: seconds(raw.tend_s, 60),
-        settled: seconds(raw.settled_s, 20 * 60),
-        merge_files: raw.merge_files.unwrap_or(64).clamp(2, 100_000),
-        checkpoint_commits: raw.checkpoint_commits.unwrap_or(512).clamp(1, 100_000),
-        states: seconds(raw.states_s, 30),
     }
 }
 
@@ -288,13 +262,13 @@ fn told(text: &str, error: &toml::de::Error) -> Problem {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::connect::Source;
 
-    const GOOD: &str = "[city]\ncode = '1'\nname_en = 'A'\nname_zh = '甲'\ntimezone = 'Asia/Shanghai'\n[areas]\nfile = 'a.geojson'\n";
+    pub(in crate::config) const GOOD: &str = "[city]\ncode = '1'\nname_en = 'A'\nname_zh = '甲'\ntimezone = 'Asia/Shanghai'\n[areas]\nfile = 'a.geojson'\n";
 
-    fn read(text: &str) -> Result<Settings, Problem> {
+    pub(in crate::config) fn read(text: &str) -> Result<Settings, Problem> {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(FILE), text).unwrap();
         Settings::read(folder.path(), None)

@@ -23,6 +23,8 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::union::UnionExec;
+use object_store::ObjectMeta;
+use object_store::path::Path;
 
 use crate::lake::{FileEntry, Table};
 
@@ -76,23 +78,31 @@ impl FeedTable {
         filters: &[Expr],
         projection: Option<&Vec<usize>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let root = self.table.url().path();
-        let parts: Vec<PartitionedFile> = files
-            .iter()
-            .map(|file| PartitionedFile::new(format!("{root}{}", file.path), file.size))
-            .collect();
+        let folder = Path::from_url_path(self.table.url().path())?;
+        let part = |file: &&FileEntry| {
+            let location: Path = folder.parts().chain(Path::from(file.path.as_str()).parts()).collect();
+            let last_modified = chrono::DateTime::UNIX_EPOCH;
+            let meta = ObjectMeta { location, last_modified, size: file.size, e_tag: None, version: None };
+            PartitionedFile::new_from_meta(meta)
+        };
+        let parts: Vec<PartitionedFile> = files.iter().map(part).collect();
         let groups = FileGroup::new(parts).split_files(session.config().target_partitions());
         let mut source = ParquetSource::new(TableSchema::from(self.schema()));
         if let Some(filter) = conjunction(filters.iter().cloned()) {
             let schema = DFSchema::try_from(self.schema())?;
             source = source.with_predicate(session.create_physical_expr(filter, &schema)?);
         }
-        let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
+        let config = FileScanConfigBuilder::new(store_url(&self.table)?, Arc::new(source))
             .with_file_groups(groups)
             .with_projection_indices(projection.cloned())?
             .build();
         Ok(DataSourceExec::from_data_source(config))
     }
+}
+
+/// The store of a table as DataFusion names it: the table's URL without its path.
+pub(super) fn store_url(table: &Table) -> Result<ObjectStoreUrl> {
+    ObjectStoreUrl::parse(&table.url()[..url::Position::BeforePath])
 }
 
 #[async_trait]

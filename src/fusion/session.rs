@@ -19,7 +19,7 @@ use datafusion::prelude;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 
-use super::feed_table::FeedTable;
+use super::feed_table::{FeedTable, store_url};
 use super::made_table::MadeTable;
 use super::udf;
 use crate::lake::Table;
@@ -89,6 +89,7 @@ impl Catalog {
 
     /// Adds a feed of which nothing is ever rejected.
     pub(super) fn add_feed_alone(&mut self, name: &FeedName, table: &Arc<Table>) -> Result<()> {
+        self.context.register_object_store(store_url(table)?.as_ref(), table.root_store());
         self.register(name.department(), name.feed(), Arc::new(FeedTable::new(Arc::clone(table))))?;
         self.feeds.insert(name.to_string(), Some(Arc::clone(table)));
         Ok(())

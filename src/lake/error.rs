@@ -21,6 +21,26 @@ pub enum Error {
         /// Which path.
         path: PathBuf,
     },
+    /// The store of the lake cannot be reached, or refuses.
+    #[error(
+        "the lake at {root}: {source}; see that the bucket is there, and who this process is to its store \
+         (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the machine's role)"
+    )]
+    Store {
+        /// Where the lake is.
+        root: String,
+        /// What the store said.
+        source: Box<object_store::Error>,
+    },
+    /// The store overwrites what it was asked to create only where it is not there yet.
+    #[error(
+        "the store of {root} does not honour If-None-Match: two writers could both make the same commit and rows would be \
+         lost; a lake needs conditional writes (AWS, MinIO, Ceph and R2 have them)"
+    )]
+    NoConditionalCreate {
+        /// Where the lake is.
+        root: String,
+    },
     /// The table's log cannot be read or written.
     #[error("table {table}: {source}")]
     Log {
@@ -69,4 +89,47 @@ pub enum Error {
         /// What the Parquet writer said.
         source: parquet::errors::ParquetError,
     },
+}
+
+impl Error {
+    /// Whether the disk is full: what could not be written can be once there is room.
+    pub fn is_full(&self) -> bool {
+        disk_is_full(self)
+    }
+}
+
+/// Whether `error`, or what brought it about, is a disk, a quota or a file that has no more room.
+pub fn disk_is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    use std::io::ErrorKind;
+    if let Some(io) = error.downcast_ref::<std::io::Error>() {
+        if matches!(io.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge) {
+            return true;
+        }
+        // What an io error wraps is not its source, but in its place.
+        if let Some(inner) = io.get_ref() {
+            return disk_is_full(inner);
+        }
+    }
+    error.source().is_some_and(disk_is_full)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_apart_however_deep_it_lies() {
+        let table: TableName = TableName::Feed("traffic.speed".parse().unwrap());
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        let stored =
+            |source: io::Error| object_store::Error::Generic { store: "DurableFs", source: Box::new(source) };
+        let parquet = parquet::errors::ParquetError::External(Box::new(io::Error::other(stored(full()))));
+        assert!(Error::File { table: table.clone(), source: parquet }.is_full());
+        let log = Error::Log { table: table.clone(), source: Box::new(stored(full()).into()) };
+        assert!(log.is_full());
+        let broken = stored(io::Error::from(io::ErrorKind::PermissionDenied));
+        assert!(!Error::Log { table, source: Box::new(broken.into()) }.is_full());
+    }
 }

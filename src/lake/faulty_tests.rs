@@ -1,120 +1,20 @@
 //! A store that fails, answers late, loses its answers and leaves half files behind: every submission that is sent until
 //! it is acknowledged is there once, and the table can be read throughout.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
-use async_trait::async_trait;
-use deltalake_core::logstore::logstore_with;
 use futures::TryStreamExt as _;
-use futures::stream::BoxStream;
-use object_store::path::Path;
-use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, PutMultipartOptions,
-    PutOptions, PutPayload, PutResult, Result as StoreResult,
-};
-use rand::rngs::StdRng;
-use rand::{RngExt as _, SeedableRng as _};
 
 use super::*;
-use crate::lake::durable_fs::DurableFs;
+use crate::lake::faulty::{Faulty, Mood};
 use crate::lake::{Lake, Tending};
 use crate::model::Micros;
 
 const NOW: Micros = Micros(1_772_352_000_000_000);
 const SUBMISSIONS: i64 = 120;
 const ROWS: i64 = 3;
-
-/// The durable store, behind a line that cannot be trusted.
-#[derive(Debug)]
-struct Faulty {
-    inner: DurableFs,
-    dice: Mutex<StdRng>,
-    faults: AtomicU64,
-}
-
-impl std::fmt::Display for Faulty {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Faulty")
-    }
-}
-
-impl Faulty {
-    /// A number below ten, after a while.
-    async fn throw(&self) -> u32 {
-        let (wait, thrown) = {
-            let mut dice = self.dice.lock().unwrap();
-            (dice.random_range(0..3), dice.random_range(0..10))
-        };
-        tokio::time::sleep(Duration::from_millis(wait)).await;
-        thrown
-    }
-
-    fn fault(&self) -> object_store::Error {
-        self.faults.fetch_add(1, Ordering::Relaxed);
-        object_store::Error::Generic { store: "Faulty", source: "the line broke".into() }
-    }
-}
-
-#[async_trait]
-impl ObjectStore for Faulty {
-    async fn put_opts(
-        &self,
-        location: &Path,
-        payload: PutPayload,
-        options: PutOptions,
-    ) -> StoreResult<PutResult> {
-        match self.throw().await {
-            0 => Err(self.fault()),
-            1 => {
-                self.inner.put_opts(location, payload, options).await?;
-                Err(self.fault())
-            }
-            // Commits come whole or not at all, in every store that can hold a table; files may be torn.
-            2 if location.as_ref().ends_with(".parquet") => {
-                let bytes = payload.iter().flat_map(|chunk| chunk.to_vec()).collect::<Vec<u8>>();
-                let half = bytes[..bytes.len() / 2].to_vec();
-                self.inner.put_opts(location, half.into(), options).await?;
-                Err(self.fault())
-            }
-            _ => self.inner.put_opts(location, payload, options).await,
-        }
-    }
-
-    async fn put_multipart_opts(
-        &self,
-        location: &Path,
-        options: PutMultipartOptions,
-    ) -> StoreResult<Box<dyn MultipartUpload>> {
-        self.inner.put_multipart_opts(location, options).await
-    }
-
-    async fn get_opts(&self, location: &Path, options: GetOptions) -> StoreResult<GetResult> {
-        if self.throw().await == 0 { Err(self.fault()) } else { self.inner.get_opts(location, options).await }
-    }
-
-    fn delete_stream(
-        &self,
-        locations: BoxStream<'static, StoreResult<Path>>,
-    ) -> BoxStream<'static, StoreResult<Path>> {
-        self.inner.delete_stream(locations)
-    }
-
-    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, StoreResult<ObjectMeta>> {
-        self.inner.list(prefix)
-    }
-
-    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> StoreResult<ListResult> {
-        self.inner.list_with_delimiter(prefix).await
-    }
-
-    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> StoreResult<()> {
-        self.inner.copy_opts(from, to, options).await
-    }
-}
 
 fn schema() -> SchemaRef {
     let cell = Field::new("_cell", DataType::Int64, true);
@@ -163,12 +63,10 @@ async fn cells(table: &Table) -> Vec<i64> {
 async fn a_store_that_fails_delays_and_tears_loses_and_doubles_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let sound = Lake::open(folder.path()).unwrap().table(&name(), schema()).await.unwrap();
-    let dice = Mutex::new(StdRng::seed_from_u64(26));
-    let store = Arc::new(Faulty { inner: DurableFs::default(), dice, faults: AtomicU64::new(0) });
-    let log = logstore_with(Arc::clone(&store) as _, sound.url(), StorageConfig::default()).unwrap();
+    let store = Faulty::new(26, Mood::Stormy);
+    let lake = store.lake(folder.path());
     let table = loop {
-        let opened = Table::open_in(name(), sound.url().clone(), schema(), Arc::clone(&log)).await;
-        if let Ok(table) = opened {
+        if let Ok(table) = lake.table(&name(), schema()).await {
             break table;
         }
     };
@@ -184,13 +82,15 @@ async fn a_store_that_fails_delays_and_tears_loses_and_doubles_nothing() {
         tries += attempt + 1;
         if number % 10 == 9 {
             // What fails leaves the table as it was; the next look does it.
-            merged += usize::from(matches!(table.compact_as(later, tending).await, Ok(Some(_))));
+            for _ in 0..4 {
+                merged += usize::from(matches!(table.compact_as(later, tending).await, Ok(Some(_))));
+            }
             let _written = table.write_down(tending.commits).await;
         }
     }
     assert!(u64::from(tries) > SUBMISSIONS as u64, "nothing ever failed");
     assert!(merged > 0, "nothing was merged");
-    println!("{tries} tries for {SUBMISSIONS} submissions, {} faults", store.faults.load(Ordering::Relaxed));
+    println!("{tries} tries for {SUBMISSIONS} submissions, {} faults", store.faults());
 
     let all: Vec<i64> = (0..SUBMISSIONS * ROWS).collect();
     sound.catch_up().await.unwrap();
@@ -198,4 +98,23 @@ async fn a_store_that_fails_delays_and_tears_loses_and_doubles_nothing() {
     let again = Lake::open(folder.path()).unwrap().table(&name(), schema()).await.unwrap();
     assert_eq!((cells(&again).await, again.state().landings.len() as i64), (all, SUBMISSIONS));
     assert_eq!(again.state().files.len(), sound.state().files.len());
+}
+
+#[tokio::test]
+async fn a_full_disk_takes_nothing_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Faulty::new(1, Mood::Calm);
+    let table = store.lake(folder.path()).table(&name(), schema()).await.unwrap();
+    land(&table, 0, 0).await.unwrap();
+    store.turns(Mood::Full);
+    for attempt in 0..3 {
+        let refused = land(&table, 1, attempt).await.unwrap_err();
+        assert!(refused.is_full(), "{refused}");
+    }
+    assert_eq!(cells(&table).await, [0, 1, 2], "what was acknowledged can be read");
+    store.turns(Mood::Calm);
+    assert_eq!(table.state().landings.len(), 1, "nothing half came with the room");
+    land(&table, 1, 9).await.unwrap();
+    let again = Lake::open(folder.path()).unwrap().table(&name(), schema()).await.unwrap();
+    assert_eq!((cells(&again).await, again.state().landings.len()), ((0..6).collect(), 2));
 }

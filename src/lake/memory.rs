@@ -8,7 +8,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use deltalake_core::checkpoints::create_checkpoint_from_table_url_and_cleanup;
+use deltalake_core::DeltaTable;
+use deltalake_core::checkpoints::create_checkpoint;
 use deltalake_core::kernel::StructType;
 use futures::TryStreamExt as _;
 use object_store::path::Path;
@@ -105,13 +106,9 @@ impl Table {
         if state.version < newest + commits {
             return Ok(false);
         }
-        let checkpoint = create_checkpoint_from_table_url_and_cleanup(
-            self.url().clone(),
-            state.version,
-            Some(false),
-            None,
-        );
-        checkpoint.await.map_err(|error| self.failed(error))?;
+        let mut table = DeltaTable::new(Arc::clone(self.log()));
+        table.load_version(state.version).await.map_err(|error| self.failed(error))?;
+        create_checkpoint(&table, None).await.map_err(|error| self.failed(error))?;
         let memory = tokio::task::spawn_blocking(move || {
             let text = serde_json::to_vec(&Memory::of(&state))?;
             Ok::<_, std::io::Error>((state.version, zstd::encode_all(text.as_slice(), 3)?))

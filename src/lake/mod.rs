@@ -4,33 +4,37 @@
 //! every commit that a handle makes. How tables become SQL is `fusion`'s business.
 
 mod arrange;
+mod bucket;
 mod compact;
 mod durable_fs;
 mod encoding;
 mod error;
+#[cfg(test)]
+pub(crate) mod faulty;
 mod log;
 mod memory;
 mod retire;
+mod root;
 mod table;
 mod withdraw;
 mod writer;
 
+pub use bucket::{Bucket, BucketError, Reach};
 pub use compact::{Compaction, Tending};
 pub use durable_fs::{create_dirs, fsync_dir};
-pub use error::Error;
+pub use error::{Error, disk_is_full};
 pub use log::{Cursor, FileEntry, Landing, Since, TableState};
 pub use retire::Retired;
 pub use table::{Commit, Table};
 pub use writer::{FileWriter, Written};
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::SchemaRef;
-use deltalake_core::logstore::{ObjectStoreFactory, ObjectStoreRef, StorageConfig, object_store_factories};
-use url::Url;
 
+use self::root::Root;
 use crate::model::FeedName;
 
 /// A table of the lake.
@@ -43,12 +47,10 @@ pub enum TableName {
 }
 
 impl TableName {
-    fn folder(&self) -> PathBuf {
+    fn folder(&self) -> String {
         match self {
-            Self::Feed(feed) => Path::new("feeds").join(feed.department()).join(feed.feed()),
-            Self::Quarantine(feed) => {
-                Path::new("quarantine").join(format!("{}__{}", feed.department(), feed.feed()))
-            }
+            Self::Feed(feed) => format!("feeds/{}/{}", feed.department(), feed.feed()),
+            Self::Quarantine(feed) => format!("quarantine/{}__{}", feed.department(), feed.feed()),
         }
     }
 }
@@ -62,10 +64,10 @@ impl std::fmt::Display for TableName {
     }
 }
 
-/// All tables below one folder.
+/// All tables below one root.
 #[derive(Debug)]
 pub struct Lake {
-    root: PathBuf,
+    root: Root,
     tables: Mutex<BTreeMap<TableName, Arc<Table>>>,
 }
 
@@ -75,11 +77,15 @@ impl Lake {
     /// # Errors
     /// Where the folder cannot be made.
     pub fn open(data: &Path) -> Result<Self, Error> {
-        install_durable_store();
-        let root = data.join("lake");
-        create_dirs(&root).map_err(|source| Error::Folder { path: root.clone(), source })?;
-        let root = root.canonicalize().map_err(|source| Error::Folder { path: root.clone(), source })?;
-        Ok(Self { root, tables: Mutex::default() })
+        Ok(Self { root: Root::folder(&data.join("lake"))?, tables: Mutex::default() })
+    }
+
+    /// The lake in a bucket.
+    ///
+    /// # Errors
+    /// Where the store cannot be reached, or would let two writers both make the same commit.
+    pub async fn open_bucket(bucket: &Bucket) -> Result<Self, Error> {
+        Ok(Self { root: Root::bucket(bucket).await?, tables: Mutex::default() })
     }
 
     /// The table, opened or made with `schema`; the same handle every time.
@@ -90,36 +96,12 @@ impl Lake {
         if let Some(table) = self.opened().get(name) {
             return Ok(Arc::clone(table));
         }
-        let folder = self.root.join(name.folder());
-        create_dirs(&folder).map_err(|source| Error::Folder { path: folder.clone(), source })?;
-        let url = Url::from_directory_path(&folder).map_err(|()| Error::NotAbsolute { path: folder })?;
-        let table = Arc::new(Table::open(name.clone(), url, schema).await?);
+        let (url, log) = self.root.table(&name.folder())?;
+        let table = Arc::new(Table::open(name.clone(), url, schema, log).await?);
         Ok(Arc::clone(self.opened().entry(name.clone()).or_insert(table)))
     }
 
     fn opened(&self) -> std::sync::MutexGuard<'_, BTreeMap<TableName, Arc<Table>>> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Replaces the library's local store by the fsyncing one, for the whole process.
-fn install_durable_store() {
-    #[derive(Debug)]
-    struct Factory;
-    impl ObjectStoreFactory for Factory {
-        fn parse_url_opts(
-            &self,
-            url: &Url,
-            _config: &StorageConfig,
-        ) -> deltalake_core::DeltaResult<(ObjectStoreRef, object_store::path::Path)> {
-            let path = object_store::path::Path::from_url_path(url.path())?;
-            Ok((Arc::new(durable_fs::DurableFs::default()), path))
-        }
-    }
-    static INSTALLED: OnceLock<()> = OnceLock::new();
-    INSTALLED.get_or_init(|| {
-        if let Ok(scheme) = Url::parse("file://") {
-            object_store_factories().insert(scheme, Arc::new(Factory));
-        }
-    });
 }

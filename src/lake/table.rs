@@ -10,7 +10,7 @@ use deltalake_core::DeltaTableError;
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::kernel::transaction::{CommitData, TransactionError};
 use deltalake_core::kernel::{Action, Add, StructField, StructType, Transaction};
-use deltalake_core::logstore::{CommitOrBytes, LogStoreRef, StorageConfig, get_actions, logstore_for};
+use deltalake_core::logstore::{CommitOrBytes, LogStoreRef, get_actions};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::table::config::TableProperty;
@@ -68,14 +68,13 @@ pub struct Commit {
 }
 
 impl Table {
-    pub(super) async fn open(name: TableName, url: Url, schema: SchemaRef) -> Result<Self, Error> {
-        let broken = |source: DeltaTableError| Error::Log { table: name.clone(), source: Box::new(source) };
-        let log = logstore_for(&url, StorageConfig::default()).map_err(broken)?;
-        Self::open_in(name.clone(), url, schema, log).await
-    }
-
-    /// The table in that store.
-    async fn open_in(name: TableName, url: Url, schema: SchemaRef, log: LogStoreRef) -> Result<Self, Error> {
+    /// The table of that log, which is at `url`.
+    pub(super) async fn open(
+        name: TableName,
+        url: Url,
+        schema: SchemaRef,
+        log: LogStoreRef,
+    ) -> Result<Self, Error> {
         let broken = |source: DeltaTableError| Error::Log { table: name.clone(), source: Box::new(source) };
         let table = Self {
             name: name.clone(),
@@ -103,7 +102,7 @@ impl Table {
         &self.schema
     }
 
-    /// The folder as a URL.
+    /// Where it is; the URL ends in a slash.
     pub fn url(&self) -> &Url {
         &self.url
     }
@@ -116,6 +115,15 @@ impl Table {
     /// The store, rooted at the table's folder.
     pub fn store(&self) -> Arc<dyn ObjectStore> {
         self.log.object_store(None)
+    }
+
+    /// The store, rooted where the path of its URL begins.
+    pub fn root_store(&self) -> Arc<dyn ObjectStore> {
+        self.log.root_object_store(None)
+    }
+
+    pub(super) fn log(&self) -> &LogStoreRef {
+        &self.log
     }
 
     /// Begins a file with a name that nobody else will choose.
@@ -408,4 +416,4 @@ pub(super) fn add(file: &Written, at: i64) -> Add {
 
 #[cfg(test)]
 #[path = "faulty_tests.rs"]
-mod faulty;
+mod faulty_tests;

@@ -11,6 +11,7 @@
 mod access;
 mod bad_files;
 mod binary;
+mod bucket;
 mod chicago;
 mod conformance;
 mod connectors;
