@@ -1,7 +1,7 @@
 //! Feeds → queries → layers, alerts, KPIs: what one tick brings about.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 use arrow::array::{Array, ArrayRef, AsArray};
@@ -15,7 +15,7 @@ use super::silence;
 use crate::alert::{Condition, Detail, DetailValue};
 use crate::fusion::{Change, Engine, Kind, Query, QueryFile, QuerySet, Tick};
 use crate::hub::Hub;
-use crate::journal::Desk;
+use crate::journal::{self, Desk, Outcome};
 use crate::layer::{ColumnKind, LayerColumn, LayerRows, LayerSchema};
 use crate::model::{AreaCode, Cell, Micros, QueryName, Severity};
 
@@ -28,6 +28,8 @@ pub(super) struct Sinks {
     pub(super) hub: Arc<Hub>,
     pub(super) desk: Desk,
     pub(super) board: Arc<Board>,
+    /// What queries said last that the journal had no room for.
+    pub(super) owed: Mutex<BTreeMap<QueryName, Vec<Condition>>>,
 }
 
 impl Sinks {
@@ -71,7 +73,12 @@ impl Sinks {
 
     /// Takes away what queries left behind that are gone or are of another kind now: their layers and their open
     /// alerts. A query that is only broken says nothing of what holds; what it left stays.
-    pub(super) async fn forget(&self, queries: &QuerySet, files: &[QueryFile], now: Micros) -> Result<()> {
+    pub(super) async fn forget(
+        &self,
+        queries: &QuerySet,
+        files: &[QueryFile],
+        now: Micros,
+    ) -> Result<(), journal::Error> {
         let stands =
             |name: &QueryName, kind: Kind| match queries.ordered().iter().find(|query| query.name == *name) {
                 Some(query) => query.kind() == kind,
@@ -86,9 +93,36 @@ impl Sinks {
             self.desk.alerts().items.into_iter().map(|alert| alert.query).collect();
         let of_queries = alerting.into_iter().filter(|query| !silence::is_of_feeds(query));
         for query in of_queries.filter(|query| !stands(query, Kind::Alert)) {
-            self.desk.settle(query, Vec::new(), now).await?;
+            self.settle(query, Vec::new(), now).await?;
         }
         Ok(())
+    }
+
+    /// Hands the desk what a query says; where the disk is full, it is handed over again once there is room.
+    async fn settle(
+        &self,
+        query: QueryName,
+        rows: Vec<Condition>,
+        now: Micros,
+    ) -> Result<Outcome, journal::Error> {
+        let settled = self.desk.settle(query.clone(), rows.clone(), now).await;
+        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        match &settled {
+            Err(error) if error.is_full() => owed.insert(query, rows),
+            _ => owed.remove(&query),
+        };
+        settled
+    }
+
+    /// Writes down what is due by the clock alone, and what there was no room for. Whether the disk has room again; an
+    /// error where the journal is broken.
+    pub(super) async fn settle_due(&self, now: Micros) -> Result<(), journal::Error> {
+        let owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for (query, rows) in owed {
+            self.settle(query.clone(), rows, now).await?;
+            self.board.refreshed(query.as_str(), now, None);
+        }
+        self.desk.lapse(now).await.map(|_| ())
     }
 
     async fn hand_on(&self, change: &Change) -> Result<()> {
@@ -105,7 +139,7 @@ impl Sinks {
                 for batch in &change.rows {
                     rows.extend(conditions(query, batch)?);
                 }
-                let outcome = self.desk.settle(query.name.clone(), rows, change.at).await?;
+                let outcome = self.settle(query.name.clone(), rows, change.at).await?;
                 metrics::counter!("cityloom_alert_raised_total").increment(outcome.raised as u64);
                 metrics::counter!("cityloom_dispatch_orders_total").increment(outcome.ordered as u64);
             }

@@ -7,6 +7,8 @@ mod audit;
 mod content;
 mod engine;
 mod explained;
+#[cfg(test)]
+mod faulty_tests;
 mod feed_table;
 mod filling;
 mod fixture;

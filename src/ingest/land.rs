@@ -281,7 +281,9 @@ impl Lander {
         let (counts, read_as) = match sifting.await {
             Ok(Ok(sifted)) => sifted,
             Ok(Err(refusal)) => {
-                discard(feed, written).await;
+                // Where the writing failed, the sifting stopped because of it.
+                let files = written?;
+                discard(feed, Ok(files)).await;
                 return Err(refusal);
             }
             Err(error) => {
@@ -468,8 +470,14 @@ async fn write(feed: &Feed, submission: &str, mut sifted: mpsc::Receiver<Sifted>
         Some(file) => Some(file.finish().await?),
         None => None,
     };
-    let bad = match bad {
-        Some(file) => Some(file.finish().await?),
+    let bad = match bad.map(FileWriter::finish) {
+        Some(finished) => match finished.await {
+            Ok(file) => Some(file),
+            Err(error) => {
+                feed.table.discard(good.as_slice()).await;
+                return Err(error.into());
+            }
+        },
         None => None,
     };
     Ok((good, bad))

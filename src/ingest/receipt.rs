@@ -124,6 +124,12 @@ pub enum Refusal {
         /// Bytes that stay free.
         kept: u64,
     },
+    /// The disk was full before all was written.
+    #[error("the disk is full: {why}; nothing of it landed. Once the city has made room, send it again")]
+    NoRoom {
+        /// What could not be written.
+        why: String,
+    },
     /// The department has too many uploads open.
     #[error(
         "a department has at most {uploads} uploads of {bytes} bytes together open; finish or end one first"
@@ -144,7 +150,7 @@ pub enum Refusal {
     },
     /// The lake cannot take it now; nothing landed, try again.
     #[error("the lake could not take it: {0}")]
-    Lake(#[from] lake::Error),
+    Lake(lake::Error),
     /// A fault of cityloom's own.
     #[error("landing failed: {0}")]
     Internal(String),
@@ -160,7 +166,22 @@ fn counted(reasons: &BTreeMap<String, u64>) -> String {
     reasons.iter().map(|(code, rows)| format!("{code} {rows}")).collect::<Vec<_>>().join(", ")
 }
 
+impl From<lake::Error> for Refusal {
+    fn from(error: lake::Error) -> Self {
+        if error.is_full() { Self::NoRoom { why: error.to_string() } } else { Self::Lake(error) }
+    }
+}
+
 impl Refusal {
+    /// A file that cannot be read or written.
+    pub fn io(file: &str, source: std::io::Error) -> Self {
+        let file = file.to_owned();
+        if lake::disk_is_full(&source) {
+            return Self::NoRoom { why: format!("{file}: {source}") };
+        }
+        Self::Io { file, source }
+    }
+
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
@@ -178,7 +199,7 @@ impl Refusal {
             Self::File(_) => "FILE_UNREADABLE",
             Self::TooLarge { .. } => "FILE_TOO_LARGE",
             Self::Intolerable { .. } => "TOO_MANY_REJECTED",
-            Self::DiskFull { .. } => "DISK_FULL",
+            Self::DiskFull { .. } | Self::NoRoom { .. } => "DISK_FULL",
             Self::Quota { .. } => "QUOTA_EXCEEDED",
             Self::Io { .. } => "FILE_NOT_READ",
             Self::Lake(_) => "LAKE_UNAVAILABLE",
@@ -213,7 +234,12 @@ impl Refusal {
     pub fn is_senders(&self) -> bool {
         let ours = matches!(
             self,
-            Self::Lake(_) | Self::Internal(_) | Self::Io { .. } | Self::Busy { .. } | Self::DiskFull { .. }
+            Self::Lake(_)
+                | Self::Internal(_)
+                | Self::Io { .. }
+                | Self::Busy { .. }
+                | Self::DiskFull { .. }
+                | Self::NoRoom { .. }
         );
         !ours && !matches!(self, Self::File(decode::Error::Scratch(_) | decode::Error::Unable(_)))
     }

@@ -99,7 +99,7 @@ impl Uploads {
     /// # Errors
     /// A [`Refusal`] where the department has too many, or the disk too little room.
     pub fn begin(&self, feed: &FeedName, note: Note, now: Micros) -> Result<Part, Refusal> {
-        let io = |source| Refusal::Io { file: note.file.clone(), source };
+        let io = |source| Refusal::io(&note.file, source);
         self.bounds.room(&self.folder, note.length)?;
         let department = format!("{}.", feed.department());
         let open: Vec<Part> = self.all().into_iter().filter(|part| part.note.ended.is_none()).collect();

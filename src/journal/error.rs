@@ -37,10 +37,15 @@ pub enum Error {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// Another process writes this journal.
-    #[error("{}: another process uses this journal; stop it, or use another data folder", path.display())]
+    #[error(
+        "{}: another process{} uses this journal; stop it, or use another data folder",
+        path.display(), holder.map_or(String::new(), |pid| format!(" ({pid})"))
+    )]
     Locked {
         /// The lock file.
         path: PathBuf,
+        /// The process, where it said which.
+        holder: Option<u32>,
     },
     /// The chain is broken where it was whole once.
     #[error(
@@ -106,6 +111,12 @@ impl Error {
     pub(super) fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { path, source }
+    }
+
+    /// Whether the disk has no room: nothing was written, and the same request succeeds once there is some.
+    pub fn is_full(&self) -> bool {
+        let Self::Io { source, .. } = self else { return false };
+        matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     }
 
     /// Whether the same request may succeed later without anybody mending anything.

@@ -1,7 +1,7 @@
 //! The journal's files: one writer, append, rotate, replay. What the events mean is the book's business.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::scan::{LINE_BYTES, Lines, Piece, segment_path, segments, unreadable};
@@ -105,7 +105,10 @@ impl Journal {
         }
         let (text, records, heads) = self.forge(events, now)?;
         if let Err(error) = self.write(text.as_bytes()) {
-            self.poisoned = Some(error.to_string());
+            // A full disk is no broken one: nothing of what was begun was promised, so it can be taken back.
+            if !error.is_full() || self.take_back().is_err() {
+                self.poisoned = Some(error.to_string());
+            }
             return Err(error);
         }
         self.heads = heads;
@@ -151,15 +154,44 @@ impl Journal {
         self.size += bytes.len() as u64;
         Ok(())
     }
+
+    /// Cuts off what a write began behind the last whole one.
+    fn take_back(&mut self) -> Result<(), Error> {
+        let file = open_for_append(&self.path, &self.config.dir)?;
+        file.set_len(self.size).and_then(|()| file.sync_all()).map_err(Error::io(&self.path))?;
+        self.file = file;
+        Ok(())
+    }
 }
 
+#[cfg(test)]
+impl Journal {
+    /// From now on the disk is full, as the system's own full device is.
+    pub(super) fn fill_disk(&mut self) {
+        self.file = OpenOptions::new().append(true).open("/dev/full").unwrap();
+    }
+}
+
+/// Locks the folder for this process, and says which one it is.
 fn lock(dir: &Path) -> Result<File, Error> {
     let path = dir.join("lock");
-    let file =
-        OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(Error::io(&path))?;
+    let mut options = OpenOptions::new();
+    let mut file =
+        options.create(true).truncate(false).read(true).write(true).open(&path).map_err(Error::io(&path))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::Locked { path }),
+        Ok(()) => {
+            // The lock holds without it; a number that was not written is only not told.
+            let noted = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
+            if let Err(error) = noted {
+                tracing::debug!(path = %path.display(), %error, "the lock does not say whose it is");
+            }
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => {
+            let mut said = String::new();
+            let holder = file.read_to_string(&mut said).ok().and_then(|_| said.trim().parse().ok());
+            Err(Error::Locked { path, holder })
+        }
         Err(TryLockError::Error(source)) => Err(Error::Io { path, source }),
     }
 }

@@ -268,7 +268,7 @@ fn a_second_process_is_turned_away() {
     let dir = TempDir::new().unwrap();
     let held = Journal::open(JournalConfig::at(dir.path()), at(0), |_| {}).unwrap();
     let second = Journal::open(JournalConfig::at(dir.path()), at(0), |_| {});
-    assert!(matches!(second, Err(Error::Locked { .. })));
+    assert!(matches!(second, Err(Error::Locked { holder: Some(pid), .. }) if pid == std::process::id()));
     drop(held);
     assert!(Journal::open(JournalConfig::at(dir.path()), at(0), |_| {}).is_ok());
 }
@@ -332,4 +332,22 @@ proptest! {
         let read = stored::read(&stored).unwrap();
         prop_assert_eq!((read.event, read.previous, read.left), (event, 3, 4));
     }
+}
+
+#[test]
+fn a_full_disk_takes_nothing_and_the_next_write_is_whole() {
+    let folder = TempDir::new().unwrap();
+    let founded = |epoch: u32| vec![Event::Founded { epoch }];
+    let (mut journal, _) = Journal::open(JournalConfig::at(folder.path()), Micros(1), |_| {}).unwrap();
+    journal.append(founded(1), Micros(2)).unwrap();
+    journal.fill_disk();
+    let refused = journal.append(founded(2), Micros(3)).unwrap_err();
+    assert!(refused.is_full() && refused.to_string().contains("not full"), "{refused}");
+    journal.append(founded(3), Micros(4)).unwrap();
+    drop(journal);
+    let mut read = Vec::new();
+    let (_, replay) =
+        Journal::open(JournalConfig::at(folder.path()), Micros(5), |record| read.push(record)).unwrap();
+    assert_eq!((replay.records, replay.torn_bytes), (3, 0));
+    assert!(matches!(read[2].event, Event::Founded { epoch: 3 }), "{:?}", read[2]);
 }

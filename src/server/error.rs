@@ -50,7 +50,7 @@ impl From<Refusal> for Error {
             Refusal::File(decode::Error::FormatUnknown(_)) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Refusal::File(decode::Error::Unable(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::Lake(_) | Refusal::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Refusal::DiskFull { .. } => StatusCode::INSUFFICIENT_STORAGE,
+            Refusal::DiskFull { .. } | Refusal::NoRoom { .. } => StatusCode::INSUFFICIENT_STORAGE,
             Refusal::Quota { .. } => StatusCode::TOO_MANY_REQUESTS,
             Refusal::Internal(_) | Refusal::Io { .. } => return Self::internal(&refusal),
             Refusal::File(_) if !refusal.is_senders() => return Self::internal(&refusal),
@@ -68,6 +68,12 @@ impl From<journal::Error> for Error {
                 let unknown = refusal.code() == "UNKNOWN_ORDER";
                 let status = if unknown { StatusCode::NOT_FOUND } else { StatusCode::CONFLICT };
                 Self::new(status, refusal.code(), refusal.to_string())
+            }
+            full if full.is_full() => {
+                let why =
+                    "the disk is full: the step was not taken. Once the city has made room, take it again";
+                tracing::error!(error = %full, "the journal takes nothing");
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "DISK_FULL", why)
             }
             other => Self::internal(&other),
         }

@@ -226,12 +226,12 @@ async fn append(state: &ServerState, part: &Part, headers: &HeaderMap, body: Bod
     if appending.offset() != begins {
         return Err(wrong_place(appending.offset()));
     }
-    let internal = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::FileTooLarge => {
-            Refusal::TooLarge { bytes: part.note.length.saturating_add(1), most: part.note.length }.into()
+    let internal = |error: std::io::Error| -> Error {
+        if error.kind() == std::io::ErrorKind::FileTooLarge {
+            let bytes = part.note.length.saturating_add(1);
+            return Refusal::TooLarge { bytes, most: part.note.length }.into();
         }
-        std::io::ErrorKind::StorageFull => Refusal::DiskFull { free: 0, kept: 0 }.into(),
-        _ => Error::internal(&error),
+        Refusal::io("the part", error).into()
     };
     let mut hasher = Sha256::new();
     let mut chunks = body.into_data_stream();

@@ -161,13 +161,13 @@ impl Drop for Spool {
 impl Spool {
     /// A place for a body of so many bytes, where the disk has it.
     async fn new(state: &ServerState, bytes: u64) -> Result<Self, Error> {
-        tokio::fs::create_dir_all(&state.spool).await.map_err(|error| Error::internal(&error))?;
+        tokio::fs::create_dir_all(&state.spool).await.map_err(unspooled)?;
         state.lander.running.bounds().room(&state.spool, bytes)?;
         Ok(Self { path: state.spool.join(Uuid::now_v7().to_string()) })
     }
 
     async fn fill(&self, body: Body, most: u64, ticket: &Ticket) -> Result<(), Error> {
-        let mut file = File::create_new(&self.path).await.map_err(|error| Error::internal(&error))?;
+        let mut file = File::create_new(&self.path).await.map_err(unspooled)?;
         let mut chunks = body.into_data_stream();
         while let Some(chunk) = chunks.next().await {
             let cut =
@@ -177,8 +177,12 @@ impl Spool {
             if bytes > most {
                 return Err(Refusal::TooLarge { bytes, most }.into());
             }
-            file.write_all(&chunk).await.map_err(|error| Error::internal(&error))?;
+            file.write_all(&chunk).await.map_err(unspooled)?;
         }
-        file.flush().await.map_err(|error| Error::internal(&error))
+        file.flush().await.map_err(unspooled)
     }
+}
+
+fn unspooled(error: std::io::Error) -> Error {
+    Refusal::io("the body", error).into()
 }
