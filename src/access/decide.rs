@@ -143,6 +143,8 @@ mod tests {
 
     fn caller(roles: &[Role], department: Option<&str>, units: &[&str], area: Option<&str>) -> Caller {
         Caller::Known(Box::new(Grant {
+            id: None,
+            issued: None,
             subject: "u1".into(),
             name: "Li".into(),
             roles: roles.iter().copied().collect(),

@@ -60,6 +60,10 @@ impl FromStr for Role {
 /// What one token grants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
+    /// The token's own id; none where its issuer gives none.
+    pub id: Option<String>,
+    /// When it was given; none where its issuer does not say.
+    pub issued: Option<Micros>,
     /// The stable id of who it is.
     pub subject: String,
     /// What people call them; it stands in the journal beside what they did.

@@ -62,13 +62,13 @@ impl Algorithm {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Material {
     Ed25519(Vec<u8>),
     Rsa { n: Vec<u8>, e: Vec<u8> },
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Key {
     id: Option<String>,
     material: Material,
@@ -80,6 +80,10 @@ impl Key {
             Material::Ed25519(_) => Algorithm::EdDsa,
             Material::Rsa { .. } => Algorithm::Rs256,
         }
+    }
+
+    fn fits(&self, algorithm: Algorithm, id: Option<&str>) -> bool {
+        self.algorithm() == algorithm && (id.is_none() || self.id.as_deref() == id)
     }
 
     fn signed(&self, message: &[u8], signature: &[u8]) -> bool {
@@ -94,7 +98,7 @@ impl Key {
 }
 
 /// The public keys of a city.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keys(Vec<Key>);
 
 /// A key as it stands in a set; what is not named here does not matter to us.
@@ -149,6 +153,11 @@ impl Keys {
         self.0.is_empty()
     }
 
+    /// Whether one of them may have signed a token that names that id and algorithm.
+    pub(super) fn knows(&self, algorithm: Algorithm, id: Option<&str>) -> bool {
+        self.0.iter().any(|key| key.fits(algorithm, id))
+    }
+
     /// Whether one of them signed the message; none where no key is of that id and algorithm.
     pub(super) fn signed(
         &self,
@@ -157,8 +166,7 @@ impl Keys {
         message: &[u8],
         signature: &[u8],
     ) -> Option<bool> {
-        let fits = |key: &&Key| key.algorithm() == algorithm && (id.is_none() || key.id.as_deref() == id);
-        let mut fitting = self.0.iter().filter(fits).peekable();
+        let mut fitting = self.0.iter().filter(|key| key.fits(algorithm, id)).peekable();
         fitting.peek()?;
         Some(fitting.any(|key| key.signed(message, signature)))
     }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::keys::{Algorithm, Keys, SigningKey};
-use super::{Bearer, Grant, Role};
+use super::{Bearer, Grant, Revoked, Role};
 use crate::model::{Micros, UnitId};
 
 /// No token is longer.
@@ -55,6 +55,9 @@ pub enum TokenError {
     /// Its time has not come.
     #[error("it begins at {}; see that the clocks agree", .0.to_rfc3339())]
     Early(Micros),
+    /// It was ended before its time.
+    #[error("it was revoked; ask for a new one")]
+    Revoked,
     /// It is meant for somebody else.
     #[error("it is another issuer's, or meant for another audience")]
     Audience,
@@ -65,6 +68,7 @@ impl TokenError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Expired(_) => "TOKEN_EXPIRED",
+            Self::Revoked => "TOKEN_REVOKED",
             _ => "TOKEN_INVALID",
         }
     }
@@ -81,7 +85,9 @@ struct Header {
 #[derive(Deserialize)]
 struct Claims {
     sub: String,
+    jti: Option<String>,
     name: Option<String>,
+    iat: Option<f64>,
     /// Seconds since 1970, which may have a fraction.
     exp: f64,
     nbf: Option<f64>,
@@ -115,7 +121,13 @@ impl Texts {
 ///
 /// # Errors
 /// [`TokenError`].
-pub fn verify(token: &Bearer, keys: &Keys, audience: &Audience, now: Micros) -> Result<Grant, TokenError> {
+pub fn verify(
+    token: &Bearer,
+    keys: &Keys,
+    audience: &Audience,
+    revoked: &Revoked,
+    now: Micros,
+) -> Result<Grant, TokenError> {
     let text = token.text();
     if text.len() > MOST_BYTES {
         return Err(TokenError::Form);
@@ -136,7 +148,30 @@ pub fn verify(token: &Bearer, keys: &Keys, audience: &Audience, now: Micros) -> 
     }
     let claims: Claims =
         serde_json::from_slice(&bytes(claims)?).map_err(|error| TokenError::Claims(error.to_string()))?;
-    grant(claims, audience, now)
+    let grant = grant(claims, audience, now)?;
+    if revoked.ended(&grant) { Err(TokenError::Revoked) } else { Ok(grant) }
+}
+
+/// Whether a token names a key that is not among these, though it may be one of its issuer's.
+pub fn unknown_key(token: &Bearer, keys: &Keys) -> bool {
+    let header = token.text().split_once('.').filter(|_| token.text().len() <= MOST_BYTES);
+    let bytes = header.and_then(|(header, _)| URL_SAFE_NO_PAD.decode(header).ok());
+    let Some(header) = bytes.and_then(|bytes| serde_json::from_slice::<Header>(&bytes).ok()) else {
+        return false;
+    };
+    let algorithm = Algorithm::named(&header.alg);
+    algorithm.is_some_and(|algorithm| !keys.knows(algorithm, header.kid.as_deref()))
+}
+
+/// The id that a token says it has, whoever signed it: for the one who ends it.
+pub fn token_id(token: &Bearer) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        jti: String,
+    }
+    let claims = token.text().split('.').nth(1)?;
+    let named: Named = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
+    Some(named.jti)
 }
 
 fn grant(claims: Claims, audience: &Audience, now: Micros) -> Result<Grant, TokenError> {
@@ -162,6 +197,8 @@ fn grant(claims: Claims, audience: &Audience, now: Micros) -> Result<Grant, Toke
     }
     let area = claims.area.as_deref().map(str::parse).transpose();
     Ok(Grant {
+        id: claims.jti,
+        issued: claims.iat.map(instant),
         subject: claims.sub,
         name,
         // A provider's token names roles of other programs, too.
@@ -178,7 +215,7 @@ fn instant(seconds: f64) -> Micros {
     Micros((seconds * 1e6) as i64)
 }
 
-/// A new token for `grant`, from `now` until its end.
+/// A new token for `grant`, given at `now` and good until its end.
 pub fn issue(grant: &Grant, key: &SigningKey, audience: &Audience, now: Micros) -> String {
     let header = json!({ "alg": "EdDSA", "typ": "JWT", "kid": key.id() });
     let mut claims = json!({
@@ -191,6 +228,7 @@ pub fn issue(grant: &Grant, key: &SigningKey, audience: &Audience, now: Micros) 
     });
     let units: Vec<&str> = grant.units.iter().map(UnitId::as_str).collect();
     let optional = [
+        ("jti", grant.id.as_ref().map(|id| json!(id))),
         ("iss", audience.issuer.as_ref().map(|text| json!(text))),
         ("aud", audience.audience.as_ref().map(|text| json!(text))),
         ("department", grant.department.as_ref().map(|text| json!(text))),

@@ -20,6 +20,8 @@ fn mint() -> Mint {
 
 fn officer() -> Grant {
     Grant {
+        id: Some("t-1".into()),
+        issued: Some(NOW),
         subject: "li.wei".into(),
         name: "李伟".into(),
         roles: [Role::Officer, Role::Viewer].into(),
@@ -31,7 +33,7 @@ fn officer() -> Grant {
 }
 
 fn check(mint: &Mint, token: &str, now: Micros) -> Result<Grant, TokenError> {
-    verify(&Bearer::new(token), &mint.keys, &Audience::default(), now)
+    verify(&Bearer::new(token), &mint.keys, &Audience::default(), &Revoked::default(), now)
 }
 
 impl Mint {
@@ -53,16 +55,25 @@ impl Mint {
 fn what_is_issued_is_granted_until_its_end() {
     let (mint, audience) = (mint(), Audience { issuer: Some("city".into()), audience: Some("loom".into()) });
     let token = issue(&officer(), &mint.key, &audience, NOW);
-    let grant = verify(&Bearer::new(&token), &mint.keys, &audience, NOW);
+    let grant = verify(&Bearer::new(&token), &mint.keys, &audience, &Revoked::default(), NOW);
     assert_eq!(grant, Ok(officer()));
     let end = officer().until;
-    assert_eq!(verify(&Bearer::new(&token), &mint.keys, &audience, end), Err(TokenError::Expired(end)));
+    assert_eq!(
+        verify(&Bearer::new(&token), &mint.keys, &audience, &Revoked::default(), end),
+        Err(TokenError::Expired(end))
+    );
     assert_eq!(check(&mint, &token, NOW), Err(TokenError::Audience), "meant for somebody else");
     assert!(check(&mint, &issue(&officer(), &mint.key, &Audience::default(), NOW), NOW).is_ok());
     let other = Audience { issuer: Some("town".into()), ..Audience::default() };
-    assert_eq!(verify(&Bearer::new(&token), &mint.keys, &other, NOW), Err(TokenError::Audience));
+    assert_eq!(
+        verify(&Bearer::new(&token), &mint.keys, &other, &Revoked::default(), NOW),
+        Err(TokenError::Audience)
+    );
     let other = Audience { audience: Some("town".into()), ..Audience::default() };
-    assert_eq!(verify(&Bearer::new(&token), &mint.keys, &other, NOW), Err(TokenError::Audience));
+    assert_eq!(
+        verify(&Bearer::new(&token), &mint.keys, &other, &Revoked::default(), NOW),
+        Err(TokenError::Audience)
+    );
     assert_eq!(check(&self::mint(), &token, NOW), Err(TokenError::Key));
 }
 
@@ -135,13 +146,16 @@ fn a_token_of_a_provider_with_rs256_is_granted() {
     let vector: Value = serde_json::from_str(include_str!("testdata/rs256.json")).unwrap();
     let keys = Keys::from_jwks(&vector["jwks"].to_string()).unwrap();
     let token = vector["token"].as_str().unwrap();
-    let grant = verify(&Bearer::new(token), &keys, &Audience::default(), NOW).unwrap();
+    let grant = verify(&Bearer::new(token), &keys, &Audience::default(), &Revoked::default(), NOW).unwrap();
     assert_eq!((grant.name.as_str(), grant.department.as_deref()), ("Wang Li", Some("police")));
     assert_eq!(grant.roles, [Role::Officer].into());
     let mut spoilt = token.to_owned();
     let last = if spoilt.ends_with('A') { "B" } else { "A" };
     spoilt.replace_range(spoilt.len() - 20..spoilt.len() - 19, last);
-    assert_eq!(verify(&Bearer::new(spoilt), &keys, &Audience::default(), NOW), Err(TokenError::Signature));
+    assert_eq!(
+        verify(&Bearer::new(spoilt), &keys, &Audience::default(), &Revoked::default(), NOW),
+        Err(TokenError::Signature)
+    );
 }
 
 proptest! {
@@ -152,4 +166,22 @@ proptest! {
             prop_assert!(check(&mint, &text, NOW).is_err());
         }
     }
+}
+
+#[test]
+fn what_was_revoked_grants_nothing_and_an_unknown_key_is_told_without_its_signature() {
+    let mint = mint();
+    let token = Bearer::new(issue(&officer(), &mint.key, &Audience::default(), NOW));
+    let with =
+        |list: &str| verify(&token, &mint.keys, &Audience::default(), &Revoked::parse(list).unwrap(), NOW);
+    assert_eq!(with(""), Ok(officer()));
+    assert_eq!(with("token\tt-1"), Err(TokenError::Revoked));
+    assert_eq!(with("token\tt-1").unwrap_err().code(), "TOKEN_REVOKED");
+    assert_eq!(with(&format!("subject\tli.wei\t{}", NOW.to_rfc3339())), Err(TokenError::Revoked));
+    assert_eq!(token_id(&token).as_deref(), Some("t-1"));
+    assert!(!unknown_key(&token, &mint.keys));
+    let (_, others) = SigningKey::generate().unwrap();
+    assert!(unknown_key(&token, &Keys::from_jwks(&others.to_string()).unwrap()));
+    assert!(!unknown_key(&Bearer::new("no.token"), &mint.keys));
+    assert_eq!(token_id(&Bearer::new("no.token")), None);
 }

@@ -74,7 +74,7 @@ impl DropBucket {
                 let now = (meta.size, meta.e_tag.clone());
                 if marked || self.seen.get(&meta.location) == Some(&now) {
                     // What is broken off here begins anew after the restart.
-                    let landed = self.land(lander, feed, name, meta, marked);
+                    let landed = Box::pin(self.land(lander, feed, name, meta, marked));
                     match shutdown.run_until_cancelled(landed).await {
                         None => return done,
                         Some(entry) => done.extend(entry),

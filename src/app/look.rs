@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::Workshop;
+use super::issuer::Issuer;
 use super::lock::KeyWatch;
 use crate::journal::{Audit, Audited};
-use crate::server::Guard;
+use crate::server::{Guard, Renewal};
 
 /// How often the key file is looked at.
 const KEYS: Duration = Duration::from_secs(1);
@@ -29,14 +31,31 @@ pub(super) async fn keys(
     audit: Audit,
     shutdown: CancellationToken,
 ) -> Result<()> {
-    let mut keys = KeyWatch::new(&workshop.settings);
+    let mut keys = KeyWatch::new(&workshop);
     let mut looks = looks(KEYS);
     while shutdown.run_until_cancelled(looks.tick()).await.is_some() {
-        if let Some(outcome) = keys.look(&guard) {
-            audit.note(Audited::by_city("reload", "keys", outcome), workshop.clock.now());
+        for (what, outcome) in keys.look(&guard) {
+            audit.note(Audited::by_city("reload", what, outcome), workshop.clock.now());
         }
     }
     Ok(())
+}
+
+/// Keeps the issuer's keys in force until `shutdown`; a city with a key file asks nobody.
+pub(super) async fn issuer(
+    workshop: Arc<Workshop>,
+    issuer: Option<(Issuer, mpsc::Receiver<Renewal>)>,
+    guard: Arc<Guard>,
+    audit: Audit,
+    shutdown: CancellationToken,
+) -> Result<()> {
+    match issuer {
+        Some((issuer, wishes)) => issuer.run(&guard, wishes, &audit, workshop.clock.as_ref(), shutdown).await,
+        None => {
+            shutdown.cancelled().await;
+            Ok(())
+        }
+    }
 }
 
 /// Reads on in every table's log until `shutdown`.

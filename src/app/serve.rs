@@ -1,9 +1,10 @@
 //! Runs a city until it is told to stop: opens it, starts every flow, serves, and shuts down in order.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -19,7 +20,8 @@ use tokio_util::sync::CancellationToken;
 use super::board::Board;
 use super::duty::{DutyWatch, land_first};
 use super::generate::{Demo, Feeder};
-use super::lock::guard;
+use super::issuer::Issuer;
+use super::lock::{Locked, guard};
 use super::outlet::{self, DeskLog};
 use super::silence::Silence;
 use super::tick::Sinks;
@@ -28,14 +30,16 @@ use crate::config::Settings;
 use crate::fusion::{Engine, QueryFile, Tick};
 use crate::hub::{Hub, HubConfig};
 use crate::ingest::{Lander, Uploads};
-use crate::journal::{Audit, Audited, Channel, Desk, DeskConfig, JournalConfig};
-use crate::model::Problem;
+use crate::journal::{self, Audit, Audited, Channel, Desk, DeskConfig, JournalConfig};
+use crate::model::{Micros, Problem};
 use crate::sandbox::Confinement;
 use crate::server::stream::{CityInfo, StreamState};
-use crate::server::{self, Guard, ServerState, TlsListener};
+use crate::server::{self, Guard, Renewal, ServerState, TlsListener};
 
 /// Records between the journal and the hub.
 const OUTLET_QUEUE: usize = 64;
+/// The journal among the sources that may be in trouble; no connector has such a name.
+const JOURNAL: &str = "the journal";
 /// How long requests that are under way may take when the server stops.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -67,7 +71,7 @@ pub async fn serve(
         .with_context(|| format!("listening on {}", options.listen))?;
     let workshop = Arc::new(Workshop::open(&options.workshop).await?);
     let settings = &workshop.settings;
-    let guard = guard(settings, options.listen, options.demo.is_some(), &workshop.clock)?;
+    let Locked { guard, issuer } = guard(&workshop, options.listen, options.demo.is_some()).await?;
     let door = Door::new(listener, settings)?;
     let opened_at = workshop.clock.now();
     let log = JournalConfig::at(workshop.data.join("audit"));
@@ -96,7 +100,7 @@ pub async fn serve(
     audit.note(Audited::by_city("start", format!("{scheme}://{address}"), access), opened_at);
     let written = tokio::spawn(writer.run());
     let told = tokio::spawn(outlet::run(Arc::clone(&hub), records));
-    let sinks = Sinks { hub, desk: desk.clone(), board: Arc::clone(&board) };
+    let sinks = Sinks { hub, desk: desk.clone(), board: Arc::clone(&board), owed: Mutex::default() };
     let weaving = Weaving {
         workshop: Arc::clone(&workshop),
         engine,
@@ -107,9 +111,7 @@ pub async fn serve(
         shutdown: shutdown.clone(),
     };
     flows.spawn_on(weave(weaving, options.demo), &fusion);
-    flows.spawn(look::keys(Arc::clone(&workshop), guard, audit.clone(), shutdown.clone()));
-    flows.spawn(look::commits(Arc::clone(&workshop), shutdown.clone()));
-    flows.spawn(drop_folder::run(Arc::clone(&workshop), audit.clone(), shutdown.clone()));
+    watch(&mut flows, &workshop, guard, issuer, &audit, &shutdown);
     let listening = listen::run(Arc::clone(&workshop), Arc::clone(&board), audit.clone(), shutdown.clone());
     flows.spawn(listening);
     flows.spawn(uploads::run(Arc::clone(&workshop), parts, audit.clone(), shutdown.clone()));
@@ -123,6 +125,22 @@ pub async fn serve(
     audit.shut().await;
     audited.await?;
     outcome
+}
+
+/// Starts what looks after that which others change: keys, commits, dropped files.
+fn watch(
+    flows: &mut JoinSet<Result<()>>,
+    workshop: &Arc<Workshop>,
+    guard: Arc<Guard>,
+    issuer: Option<(Issuer, mpsc::Receiver<Renewal>)>,
+    audit: &Audit,
+    shutdown: &CancellationToken,
+) {
+    let (shut, log) = (shutdown.clone(), audit.clone());
+    flows.spawn(look::issuer(Arc::clone(workshop), issuer, Arc::clone(&guard), log, shut));
+    flows.spawn(look::keys(Arc::clone(workshop), guard, audit.clone(), shutdown.clone()));
+    flows.spawn(look::commits(Arc::clone(workshop), shutdown.clone()));
+    flows.spawn(drop_folder::run(Arc::clone(workshop), audit.clone(), shutdown.clone()));
 }
 
 /// Waits until it is time to end, and then for what is under way. How the flows ended; an error where one broke down.
@@ -297,9 +315,9 @@ async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
                     () = shutdown.cancelled() => break,
                     () = sinks.tick(&engine, Tick::Moved, now) => {}
                 }
-                sinks.desk.lapse(now).await?;
                 let silent = board.publish_feeds(&workshop.lander, now);
-                silence.tell(silent, &workshop.lander, &sinks.desk, now).await?;
+                let told = tell(&sinks, &mut silence, silent, &workshop.lander, now).await;
+                kept(told, &board, now)?;
                 ready.store(true, Ordering::Release);
             }
         }
@@ -312,6 +330,30 @@ async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
             "not all states were written down in time; a restart reads what they lack from the feeds"
         );
     }
+    Ok(())
+}
+
+/// Writes into the journal what the clock brings about and which feeds went quiet.
+async fn tell(
+    sinks: &Sinks,
+    silence: &mut Silence,
+    silent: BTreeSet<String>,
+    lander: &Lander,
+    now: Micros,
+) -> Result<(), journal::Error> {
+    sinks.settle_due(now).await?;
+    silence.tell(silent, lander, &sinks.desk, now).await
+}
+
+/// A full disk is told on the wall until there is room; what could not be written is written then. Any other failure of the
+/// journal ends the city: only a start says what is on the disk.
+fn kept(written: Result<(), journal::Error>, board: &Board, now: Micros) -> Result<()> {
+    let problem = match written {
+        Ok(()) => None,
+        Err(error) if error.is_full() => Some(Problem::of_file("journal", "JN001", error.to_string())),
+        Err(error) => return Err(error.into()),
+    };
+    board.source(JOURNAL, now, problem);
     Ok(())
 }
 
@@ -348,7 +390,7 @@ async fn load(
     if let Err(error) = in_force::write(&workshop.data, &queries) {
         tracing::warn!("{error:#}; `cityloom plan` compares with an older folder");
     }
-    sinks.forget(&queries, &files, now).await?;
+    kept(sinks.forget(&queries, &files, now).await, &sinks.board, now)?;
     let outcome = format!("{} sound, {} problems", queries.ordered().len(), problems.len());
     audit.note(Audited::by_city("reload", "queries", outcome), now);
     sinks.board.loaded(&queries, problems, now);

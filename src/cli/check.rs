@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{FOUND_WRONG, ReceiptFormat, text};
 use crate::app::WorkshopOptions;
-use crate::config::{self, Settings};
+use crate::config::{self, KeySource, Settings};
 use crate::contract::Contract;
 use crate::fusion::{Catalog, Engine, QueryFile, SessionConfig};
 use crate::ingest::quarantine_schema;
@@ -22,7 +22,7 @@ pub(super) async fn check(options: WorkshopOptions, format: ReceiptFormat) -> Re
     match Settings::read(&options.city, options.areas.as_deref()) {
         Ok(settings) => {
             problems.extend(config::read_areas(&settings.areas).err());
-            problems.extend(settings.access.as_ref().and_then(|access| config::read_keys(access).err()));
+            problems.extend(key_file(&settings).and_then(|file| config::read_keys(file).err()));
         }
         Err(problem) => problems.push(problem),
     }
@@ -110,4 +110,12 @@ pub(super) fn schemas(city: &std::path::Path) -> Result<BTreeMap<String, Arc<Sch
     let mut schemas = BTreeMap::from([("ref.areas".to_owned(), Areas::table_schema())]);
     schemas.extend(contracts.iter().map(|contract| (contract.feed.to_string(), contract.table_schema())));
     Ok(schemas)
+}
+
+fn key_file(settings: &Settings) -> Option<&std::path::Path> {
+    match &settings.access.as_ref()?.keys {
+        KeySource::File(file) => Some(file),
+        // An issuer is asked when the city starts, not when its folder is looked over.
+        KeySource::Issuer { .. } => None,
+    }
 }

@@ -11,9 +11,10 @@ use anyhow::{Context as _, Result, bail};
 use clap::Subcommand;
 
 use super::text;
-use crate::access::{Audience, Grant, Role, SigningKey, issue};
-use crate::app::WorkshopOptions;
+use crate::access::{Audience, Bearer, Grant, Revocation, Role, SigningKey, issue, token_id};
+use crate::app::{WorkshopOptions, revoked_file};
 use crate::config::{self, Settings};
+use crate::lake::{create_dirs, fsync_dir};
 use crate::model::{AreaCode, Clock as _, SystemClock, UnitId};
 
 const PRIVATE: &str = "signing-key.json";
@@ -27,8 +28,24 @@ pub(super) enum TokenCommand {
         #[arg(value_name = "DIR")]
         folder: PathBuf,
     },
-    /// Issue a token and print it.
+    /// Issue a token and print it; its id, by which it can be revoked, goes to standard error.
     Issue(Issue),
+    /// End tokens before their time. A running server knows it within a second.
+    Revoke(Revoke),
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct Revoke {
+    /// The token of this id.
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+    /// The token in this file.
+    #[arg(long, value_name = "FILE")]
+    token: Option<PathBuf>,
+    /// Everything that this subject was given until now.
+    #[arg(long, value_name = "ID")]
+    subject: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -62,7 +79,12 @@ pub(super) struct Issue {
 pub(super) fn token(options: &WorkshopOptions, command: TokenCommand) -> Result<ExitCode> {
     match command {
         TokenCommand::Keygen { folder } => keygen(&folder)?,
-        TokenCommand::Issue(wish) => text::out(&issued(options, wish)?),
+        TokenCommand::Issue(wish) => {
+            let (token, id) = issued(options, wish)?;
+            text::out(&token);
+            text::err(&format!("its id is {id}"));
+        }
+        TokenCommand::Revoke(wish) => revoke(&options.data, wish)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -89,7 +111,7 @@ fn write_new(path: &Path, text: &str, mode: u32) -> Result<()> {
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(|| path.display().to_string())
 }
 
-fn issued(options: &WorkshopOptions, wish: Issue) -> Result<String> {
+fn issued(options: &WorkshopOptions, wish: Issue) -> Result<(String, String)> {
     let roles: BTreeSet<Role> = wish.roles.iter().copied().collect();
     check(options, &wish, &roles)?;
     let jwk = std::fs::read_to_string(&wish.key).with_context(|| wish.key.display().to_string())?;
@@ -97,7 +119,10 @@ fn issued(options: &WorkshopOptions, wish: Issue) -> Result<String> {
     let settings = Settings::read(&options.city, None).map_err(|problem| anyhow::anyhow!("{problem}"))?;
     let audience = settings.access.map_or_else(Audience::default, |access| access.audience);
     let now = SystemClock.now();
+    let id = uuid::Uuid::now_v7().to_string();
     let grant = Grant {
+        id: Some(id.clone()),
+        issued: Some(now),
         subject: wish.subject.unwrap_or_else(|| wish.name.clone()),
         name: wish.name,
         roles,
@@ -106,7 +131,36 @@ fn issued(options: &WorkshopOptions, wish: Issue) -> Result<String> {
         area: wish.area,
         until: now.plus_seconds(i64::from(wish.days) * 86_400),
     };
-    Ok(issue(&grant, &key, &audience, now))
+    Ok((issue(&grant, &key, &audience, now), id))
+}
+
+/// Appends a line to the list, which is on the disk when this returns.
+fn revoke(data: &Path, wish: Revoke) -> Result<()> {
+    let Revoke { id, token, subject } = wish;
+    let by_file = |path: &PathBuf| -> Result<String> {
+        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        token_id(&Bearer::new(text.trim()))
+            .with_context(|| format!("{} holds no token with an id; end it with --subject", path.display()))
+    };
+    let revocation = match (id, token.as_ref().map(by_file).transpose()?, subject) {
+        (Some(id), _, _) | (None, Some(id), _) => Revocation::Token(id),
+        (None, None, subject) => {
+            Revocation::Subject { subject: subject.unwrap_or_default(), until: SystemClock.now() }
+        }
+    };
+    let line = revocation.line()?;
+    let path = revoked_file(data);
+    let folder = path.parent().unwrap_or(data);
+    create_dirs(folder).with_context(|| folder.display().to_string())?;
+    let appended = || -> std::io::Result<()> {
+        let mut file = OpenOptions::new().create(true).append(true).mode(0o644).open(&path)?;
+        file.write_all(format!("{line}\n").as_bytes())?;
+        file.sync_all()?;
+        fsync_dir(folder)
+    };
+    appended().with_context(|| path.display().to_string())?;
+    text::out(&format!("{}: {}", path.display(), line.replace('\t', " ")));
+    Ok(())
 }
 
 /// A token that would grant nothing is a mistake of the one who issues it.

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Access, AreaSource};
-use crate::access::Keys;
+use super::AreaSource;
+use crate::access::{Keys, Revoked};
 use crate::contract::{self, Contract, Place};
 use crate::model::{FeedName, Problem};
 use crate::place::{Areas, Crs};
@@ -80,16 +80,30 @@ pub fn read_areas(source: &AreaSource) -> Result<Areas, Problem> {
         .map_err(|error| Problem::of_file(&file, "CF021", error.to_string()))
 }
 
-/// The keys that the city's tokens are checked with.
+/// The keys in a file that the city's tokens are checked with.
 ///
 /// # Errors
 /// Where the file cannot be read or holds no such key.
-pub fn read_keys(access: &Access) -> Result<Keys, Problem> {
-    let file = access.keys.display().to_string();
-    let text = std::fs::read_to_string(&access.keys).map_err(|error| {
+pub fn read_keys(path: &Path) -> Result<Keys, Problem> {
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| {
         let help =
             Some("set access.keys in cityloom.toml, or make one with `cityloom token keygen DIR`".into());
         Problem { help, ..Problem::of_file(&file, "CF040", error.to_string()) }
     })?;
     Keys::from_jwks(&text).map_err(|error| Problem::of_file(&file, "CF041", error.to_string()))
+}
+
+/// What has ended before its time; nothing where there is no such list.
+///
+/// # Errors
+/// Where the file cannot be read or is no such list.
+pub fn read_revoked(path: &Path) -> Result<Revoked, Problem> {
+    let file = path.display().to_string();
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Revoked::default()),
+        Err(error) => return Err(Problem::of_file(&file, "CF042", error.to_string())),
+    };
+    Revoked::parse(&text).map_err(|error| Problem::of_file(&file, "CF043", error.to_string()))
 }

@@ -11,6 +11,6 @@ mod raw_connectors;
 mod settings;
 
 pub use connectors::Connector;
-pub use folder::{contracts, read_areas, read_keys};
+pub use folder::{contracts, read_areas, read_keys, read_revoked};
 pub use places::{Drop, DropPlace, Tending};
-pub use settings::{Access, AreaSource, Duty, Limits, Settings, Tls, Wall};
+pub use settings::{Access, AreaSource, Duty, KeySource, Limits, Settings, Tls, Wall};

@@ -82,7 +82,7 @@ pub(super) fn drop_place(
     Ok(Drop { place, every: seconds(raw.look_s, usual) })
 }
 
-fn seconds(given: Option<u64>, default: u64) -> Duration {
+pub(super) fn seconds(given: Option<u64>, default: u64) -> Duration {
     Duration::from_secs(given.unwrap_or(default).clamp(1, 86_400))
 }
 

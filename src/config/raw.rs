@@ -130,7 +130,8 @@ pub(super) struct Lake {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Access {
-    pub keys: String,
+    pub keys: Option<String>,
+    pub ask_s: Option<u64>,
     pub issuer: Option<String>,
     pub audience: Option<String>,
 }

@@ -58,10 +58,24 @@ pub struct Settings {
 /// Whose tokens are taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
-    /// A JWK set.
-    pub keys: PathBuf,
+    /// Where the keys are.
+    pub keys: KeySource,
     /// For whom the tokens must be.
     pub audience: Audience,
+}
+
+/// Where the keys that tokens are checked with come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// A JWK set.
+    File(PathBuf),
+    /// The issuer says it, by `OpenID` Connect discovery.
+    Issuer {
+        /// Its name, which is its address.
+        issuer: String,
+        /// It is asked no more often.
+        pause: Duration,
+    },
 }
 
 /// The doors' certificate.
@@ -174,13 +188,29 @@ impl Settings {
             limits: limits(&raw.limits),
             lake: tending(raw.lake, wrong)?,
             connectors: connectors::resolve(root, raw.connectors, wrong)?,
-            access: raw.access.map(|access| Access {
-                keys: root.join(access.keys),
-                audience: Audience { issuer: access.issuer, audience: access.audience },
-            }),
+            access: raw.access.map(|raw| access(root, raw, wrong)).transpose()?,
             tls: raw.tls.map(|tls| Tls { certificate: root.join(tls.certificate), key: root.join(tls.key) }),
         })
     }
+}
+
+fn access(root: &Path, raw: raw::Access, wrong: impl Fn(&str, String) -> Problem) -> Result<Access, Problem> {
+    let audience = Audience { issuer: raw.issuer.clone(), audience: raw.audience };
+    let pause = super::places::seconds(raw.ask_s, 30);
+    let keys = match (raw.keys, raw.issuer) {
+        (Some(keys), _) => KeySource::File(root.join(keys)),
+        (None, None) => {
+            let why = "access: name keys = \"FILE\", or issuer = \"https://…\" to ask a provider for them";
+            return Err(wrong("access", why.into()));
+        }
+        // A provider signs for many programs with the same keys.
+        (None, Some(issuer)) if audience.audience.is_none() => {
+            let why = "access: say which audience its tokens must be for, or those of its other programs open this city";
+            return Err(wrong(&issuer, why.into()));
+        }
+        (None, Some(issuer)) => KeySource::Issuer { issuer, pause },
+    };
+    Ok(Access { keys, audience })
 }
 
 fn limits(raw: &raw::Limits) -> Limits {
@@ -315,6 +345,18 @@ pub(super) mod tests {
         assert!(problem.message.contains("user and password come together"), "{problem}");
         let problem = read(&format!("{GOOD}{}", database.replace("['id']", "[]"))).unwrap_err();
         assert!(problem.message.contains("tell rows of one cursor value apart"), "{problem}");
+    }
+
+    #[test]
+    fn keys_come_from_a_file_or_from_an_issuer_for_an_audience() {
+        let access = |text: &str| read(&format!("{GOOD}[access]\n{text}"));
+        let found = |text: &str| access(text).unwrap().access.unwrap();
+        assert!(matches!(found("keys = 'k.json'\nissuer = 'x'").keys, KeySource::File(_)));
+        let asked = found("issuer = 'https://id.example'\naudience = 'cityloom'");
+        assert!(matches!(asked.keys, KeySource::Issuer { pause, .. } if pause == Duration::from_secs(30)));
+        assert!(access("").unwrap_err().message.contains("issuer ="));
+        let problem = access("issuer = 'https://id.example'").unwrap_err();
+        assert_eq!((problem.line, problem.message.contains("audience")), (9, true));
     }
 
     #[test]

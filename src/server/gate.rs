@@ -35,7 +35,9 @@ pub(super) async fn gate(
         return next.run(request).await;
     }
     let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(from)| from.ip());
-    let caller = match state.guard.admit(bearer(request.headers()).as_ref(), from) {
+    let token = bearer(request.headers());
+    state.guard.know_key(token.as_ref()).await;
+    let caller = match state.guard.admit(token.as_ref(), from) {
         Ok(caller) => caller,
         Err(refused) => return refused.into_response(),
     };

@@ -6,8 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use tokio::sync::{mpsc, oneshot};
+
 use super::error::Error;
-use crate::access::{Audience, Bearer, Caller, Failures, Keys, Patience, verify};
+use crate::access::{
+    Audience, Bearer, Caller, Failures, Keys, Patience, Revoked, TokenError, unknown_key, verify,
+};
 use crate::journal::{Audit, Audited};
 use crate::model::{Clock, Micros};
 
@@ -43,6 +47,15 @@ impl IntoResponse for Refused {
     }
 }
 
+/// The wish for newer keys of the issuer; its going tells whoever waits that they are there, or that there are none.
+#[derive(Debug)]
+pub struct Renewal {
+    _waits: Option<oneshot::Sender<()>>,
+}
+
+/// So many may wait for newer keys; others are told at once that theirs is not known.
+const WAITING: usize = 32;
+
 /// Checks tokens; shared by all doors.
 #[derive(Debug)]
 pub struct Guard {
@@ -56,6 +69,26 @@ pub struct Guard {
 struct Lock {
     keys: RwLock<Arc<Keys>>,
     audience: Audience,
+    revoked: RwLock<Arc<Revoked>>,
+    renewals: Option<mpsc::Sender<Renewal>>,
+}
+
+impl Lock {
+    fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn revoked(&self) -> Arc<Revoked> {
+        Arc::clone(&self.revoked.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn ask_for_keys(&self, waits: Option<oneshot::Sender<()>>) {
+        if let Some(renewals) = &self.renewals
+            && renewals.try_send(Renewal { _waits: waits }).is_err()
+        {
+            tracing::debug!("enough are waiting for newer keys");
+        }
+    }
 }
 
 impl Guard {
@@ -66,8 +99,19 @@ impl Guard {
 
     /// A city that asks for tokens.
     pub fn locked(keys: Keys, audience: Audience, clock: Arc<dyn Clock>) -> Self {
-        let lock = Lock { keys: RwLock::new(Arc::new(keys)), audience };
+        let keys = RwLock::new(Arc::new(keys));
+        let lock = Lock { keys, audience, revoked: RwLock::default(), renewals: None };
         Self { lock: Some(lock), clock, failures: Mutex::default(), audit: None }
+    }
+
+    /// The same for keys that can be asked for anew; the wishes come out of the receiver.
+    #[must_use]
+    pub fn renewable(mut self) -> (Self, mpsc::Receiver<Renewal>) {
+        let (sender, wishes) = mpsc::channel(WAITING);
+        if let Some(lock) = &mut self.lock {
+            lock.renewals = Some(sender);
+        }
+        (self, wishes)
     }
 
     /// The same, and what is refused stands in the audit log.
@@ -86,10 +130,36 @@ impl Guard {
         self.lock.is_none()
     }
 
-    /// Takes other keys: what was issued with the old ones alone is no longer good.
-    pub fn rekey(&self, keys: Keys) {
+    /// Takes other keys: what was issued with the old ones alone is no longer good. False where they are the same.
+    pub fn rekey(&self, keys: Keys) -> bool {
+        let Some(lock) = &self.lock else { return false };
+        let mut held = lock.keys.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = **held != keys;
+        *held = Arc::new(keys);
+        changed
+    }
+
+    /// Takes the list of what has ended, in place of the one before.
+    pub fn revoke(&self, revoked: Revoked) {
         if let Some(lock) = &self.lock {
-            *lock.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+            *lock.revoked.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(revoked);
+        }
+    }
+
+    /// Whether somebody who was let in would still be: nothing of theirs was revoked since.
+    pub(super) fn holds(&self, caller: &Caller) -> bool {
+        let (Some(lock), Some(grant)) = (&self.lock, caller.grant()) else { return true };
+        !lock.revoked().ended(grant)
+    }
+
+    /// Waits for newer keys where a token names one that is not known.
+    pub(super) async fn know_key(&self, token: Option<&Bearer>) {
+        let (Some(lock), Some(token)) = (&self.lock, token) else { return };
+        if lock.renewals.is_some() && unknown_key(token, &lock.keys()) {
+            let (waits, told) = oneshot::channel();
+            lock.ask_for_keys(Some(waits));
+            // Nothing is ever sent; the other end goes.
+            let _gone = told.await;
         }
     }
 
@@ -98,11 +168,13 @@ impl Guard {
         let Some(lock) = &self.lock else { return Ok(Caller::Anybody) };
         let token = token.ok_or(Refused::Missing)?;
         let now = self.clock.now();
-        let keys = Arc::clone(&lock.keys.read().unwrap_or_else(PoisonError::into_inner));
-        let error = match verify(token, &keys, &lock.audience, now) {
+        let error = match verify(token, &lock.keys(), &lock.audience, &lock.revoked(), now) {
             Ok(grant) => return Ok(Caller::Known(Box::new(grant))),
             Err(error) => error,
         };
+        if error == TokenError::Key {
+            lock.ask_for_keys(None);
+        }
         metrics::counter!("cityloom_access_failures_total").increment(1);
         // A connection without an address is one of ours in a test; it is counted as somebody.
         let from = from.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));

@@ -13,7 +13,7 @@ mod state;
 pub mod stream;
 pub mod wire;
 
-pub use guard::Guard;
+pub use guard::{Guard, Renewal};
 pub use listen::{TlsError, TlsListener};
 pub use router::{ROUTES, router};
 pub use state::ServerState;

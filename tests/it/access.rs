@@ -56,6 +56,8 @@ fn short(city: &City, life: Duration) -> String {
     let jwk = fs::read_to_string(city.aside("keys/signing-key.json")).unwrap();
     let now = SystemClock.now();
     let grant = Grant {
+        id: None,
+        issued: None,
         subject: "soon".into(),
         name: "Soon".into(),
         roles: [Role::Viewer].into(),
@@ -416,4 +418,64 @@ async fn a_log_that_was_changed_or_cut_is_told() {
     assert_eq!(verified(&city, &[]).0, Some(0), "a chain alone does not know its end");
     let (code, told) = verified(&city, &["--anchor", &anchor]);
     assert!(code == Some(1) && told.contains("shortened"), "{told}");
+}
+
+#[tokio::test]
+async fn a_revoked_token_opens_nothing_from_then_on_and_its_screen_closes() {
+    let city = locked();
+    let mut server = Server::start(&city).await;
+    let (wall, li, again) = (
+        token(&city, "Wall", &["--role", "viewer"]),
+        token(&city, "Li Wei", &["--role", "viewer"]),
+        token(&city, "Zhao", &["--role", "viewer"]),
+    );
+    let mut screen = socket(&server, Some(&wall)).await.unwrap();
+    screen.send(Message::text(json!({"t": "hello", "id": 1}).to_string())).await.unwrap();
+    fs::write(city.aside("wall.token"), &wall).unwrap();
+    let revoke = |rest: &[&str]| {
+        let done = city.cityloom(&[&["token", "revoke"], rest].concat());
+        (done.status.code(), String::from_utf8([done.stdout, done.stderr].concat()).unwrap())
+    };
+    assert_eq!(revoke(&["--token", &city.aside("wall.token").display().to_string()]).0, Some(0));
+    assert_eq!(revoke(&["--subject", "Li Wei"]).0, Some(0));
+    for (ended, name) in [(&wall, "Wall"), (&li, "Li Wei")] {
+        server.bears(ended.clone());
+        let answer = eventually("the token to end", async || {
+            let answer = server.get("/api/alerts").await;
+            (answer.status() != StatusCode::OK).then_some(answer)
+        })
+        .await;
+        assert_eq!(code(&read(answer).await), (401, "TOKEN_REVOKED"), "{name}");
+    }
+    server.bears(again);
+    assert_eq!(server.get("/api/alerts").await.status(), StatusCode::OK, "nobody else's");
+    let end = async {
+        loop {
+            if let Message::Close(Some(close)) = screen.next().await.unwrap().unwrap() {
+                return u16::from(close.code);
+            }
+        }
+    };
+    assert_eq!(tokio::time::timeout(crate::server::PATIENCE, end).await.unwrap(), 4031);
+    let told = entries(&city, "reload");
+    assert!(told.iter().any(|(_, on, how)| on == "revoked tokens" && how.contains("tokens")), "{told:?}");
+
+    server.claim("revoked.txt");
+    let list = city.data().join("access/revoked.txt");
+    let whole = fs::read_to_string(&list).unwrap();
+    fs::write(&list, format!("{whole}tokn\tx\n")).unwrap();
+    eventually("the broken list to be told", async || {
+        server.log().contains("line 3 is neither").then_some(())
+    })
+    .await;
+    server.bears(wall.clone());
+    assert_eq!(server.get("/api/alerts").await.status(), StatusCode::UNAUTHORIZED, "what was read stays");
+    server.stop().await;
+    fs::write(&list, whole).unwrap();
+    let mut server = Server::start(&city).await;
+    server.bears(wall);
+    assert_eq!(server.get("/api/alerts").await.status(), StatusCode::UNAUTHORIZED, "after a restart");
+    server.stop().await;
+    assert!(revoke(&["--id", "a\tb"]).1.contains("no tabs"));
+    assert_eq!(revoke(&[]).0, Some(2));
 }

@@ -18,11 +18,14 @@ mod connectors;
 mod contracts;
 mod crash;
 mod demo;
+mod discovery;
 mod documents;
+mod full_disk;
 mod h3;
 mod h3_vectors;
 mod hostile;
 mod intake;
+mod neighbours;
 #[path = "loop.rs"]
 mod order_loop;
 mod peers;

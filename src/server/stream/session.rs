@@ -108,11 +108,13 @@ pub(super) struct Visitor {
 impl Visitor {
     /// How long they may look; for ever in a city that runs open.
     fn admit(&mut self, token: Option<&Bearer>, now: Micros) -> Result<Option<Duration>, Close> {
-        let caller = match self.caller.take() {
+        let known = self.caller.take();
+        let caller = match known {
             Some(caller) => caller,
             None => self.guard.admit(token, self.from).map_err(|_| Close::NoGrant)?,
         };
-        may(&caller, &Deed::Look).map_err(|_| Close::NoGrant)?;
+        let caller = self.caller.insert(caller);
+        may(caller, &Deed::Look).map_err(|_| Close::NoGrant)?;
         let left = |until: Micros| Duration::from_micros(until.0.saturating_sub(now.0).max(0).unsigned_abs());
         Ok(caller.grant().map(|grant| left(grant.until)))
     }
@@ -222,7 +224,13 @@ impl Carrier {
 
     fn handle(&mut self, event: Event) -> Result<(), Close> {
         match event {
-            Event::Heartbeat => self.due = true,
+            Event::Heartbeat => {
+                let visitor = &self.visitor;
+                if visitor.caller.as_ref().is_some_and(|caller| !visitor.guard.holds(caller)) {
+                    return Err(Close::NoGrant);
+                }
+                self.due = true;
+            }
             Event::Input(input) => return self.step(input),
             Event::Message(Message::Text(text)) => return self.step(Input::Text(text.as_str())),
             Event::Message(Message::Binary(_)) => return self.step(Input::Binary),

@@ -126,7 +126,7 @@ async fn hand_on(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     let line = *shared.line.borrow();
     let commit = head.method == Method::PUT
         && head.uri.path().contains("_delta_log/")
-        && head.uri.path().ends_with(".json");
+        && std::path::Path::new(head.uri.path()).extension().is_some_and(|kind| kind == "json");
     let mut number = 0;
     if writes {
         shared.writes.send_modify(|writes| {
