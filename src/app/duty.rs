@@ -13,12 +13,13 @@ use crate::decode::Progress;
 use crate::dispatch::{Duty, DutyList};
 use crate::ingest::Upload;
 use crate::journal::Desk;
+use crate::lake::Position;
 use crate::model::{Micros, UnitId};
 
 /// Reads the duty list into the desk whenever its feed has moved.
 pub(super) struct DutyWatch {
     feed: Option<String>,
-    seen: Option<u64>,
+    seen: Option<Position>,
 }
 
 impl DutyWatch {
@@ -28,7 +29,7 @@ impl DutyWatch {
 
     pub(super) async fn follow(&mut self, workshop: &Workshop, desk: &Desk, now: Micros) -> Result<()> {
         let Some(feed) = &self.feed else { return Ok(()) };
-        let version = workshop.lander.feed(feed)?.table.state().version;
+        let version = workshop.lander.feed(feed)?.table.state().position();
         if self.seen == Some(version) {
             return Ok(());
         }

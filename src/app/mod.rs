@@ -6,6 +6,7 @@
 //! `listen.rs` (live sources → lake), `silence.rs` (quiet feeds → journal),
 //! `uploads.rs` (complete uploads → lake), `tend.rs` (small files → large ones).
 
+mod behind;
 mod board;
 mod drop_bucket;
 mod drop_folder;

@@ -25,7 +25,7 @@ use super::lock::{Locked, guard};
 use super::outlet::{self, DeskLog};
 use super::silence::Silence;
 use super::tick::Sinks;
-use super::{Workshop, WorkshopOptions, drop_folder, in_force, listen, look, reload, tend, uploads};
+use super::{Workshop, WorkshopOptions, behind, drop_folder, in_force, listen, look, reload, tend, uploads};
 use crate::config::Settings;
 use crate::fusion::{Engine, QueryFile, Tick};
 use crate::hub::{Hub, HubConfig};
@@ -116,9 +116,10 @@ pub async fn serve(
     flows.spawn(listening);
     flows.spawn(uploads::run(Arc::clone(&workshop), parts, audit.clone(), shutdown.clone()));
     flows.spawn_on(tend::run(Arc::clone(&workshop), audit.clone(), shutdown.clone()), &fusion);
-
     let served = tokio::spawn(door.serve(server::router(state), shutdown.clone()));
-    let outcome = until_end(&mut flows, served, &shutdown).await?;
+    flows.spawn_on(behind::run(Arc::clone(&workshop), shutdown.clone()), &fusion);
+
+    let outcome = until_end(&workshop, &mut flows, served, &shutdown).await?;
     desk.shut().await;
     written.await?;
     told.await?;
@@ -143,8 +144,10 @@ fn watch(
     flows.spawn(drop_folder::run(Arc::clone(workshop), audit.clone(), shutdown.clone()));
 }
 
-/// Waits until it is time to end, and then for what is under way. How the flows ended; an error where one broke down.
+/// Waits until it is time to end, then for what is under way, and lands what waits in memory. How the flows ended; an
+/// error where one broke down.
 async fn until_end(
+    workshop: &Workshop,
     flows: &mut JoinSet<Result<()>>,
     served: JoinHandle<std::io::Result<()>>,
     shutdown: &CancellationToken,
@@ -163,6 +166,7 @@ async fn until_end(
         Ok(ended) => ended?.context("serving")?,
         Err(_) => tracing::warn!(after_s = GRACE.as_secs(), "stopping although requests are still under way"),
     }
+    behind::land_all(workshop).await;
     Ok(outcome)
 }
 

@@ -68,6 +68,7 @@ impl Workshop {
             Some(bucket) => Lake::open_bucket(bucket).await?,
             None => Lake::open(&options.data)?,
         };
+        let lake = lake.with_tail(settings.lake.tail);
         let mut lander =
             Lander::open(&lake, &contracts, Arc::clone(&areas), Arc::clone(&clock), settings.limits.upload)
                 .await?

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::raw;
+use crate::ingest::Tail;
 use crate::lake::{Bucket, BucketError, Reach};
 use crate::model::Problem;
 
@@ -44,6 +45,8 @@ pub struct Tending {
     pub checkpoint_commits: u64,
     /// How often states are written down.
     pub states: Duration,
+    /// How much of each feed's live batches waits in memory before it lands.
+    pub tail: Tail,
 }
 
 /// A setting's place in a bucket, where it names one.
@@ -104,6 +107,11 @@ pub(super) fn tending(raw: raw::Lake, wrong: impl Fn(&str, String) -> Problem) -
         merge_files: raw.merge_files.unwrap_or(64).clamp(2, 100_000),
         checkpoint_commits: raw.checkpoint_commits.unwrap_or(512).clamp(1, 100_000),
         states: seconds(raw.states_s, 30),
+        tail: Tail {
+            age_s: i64::try_from(raw.tail_s.unwrap_or(60).min(3_600)).unwrap_or(3_600),
+            bytes: usize::try_from(raw.tail_mib.unwrap_or(16).clamp(1, 1_024) << 20).unwrap_or(usize::MAX),
+            rows: raw.tail_rows.unwrap_or(65_536).clamp(1, 1 << 20),
+        },
     })
 }
 

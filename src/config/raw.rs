@@ -125,6 +125,9 @@ pub(super) struct Lake {
     pub merge_files: Option<usize>,
     pub checkpoint_commits: Option<u64>,
     pub states_s: Option<u64>,
+    pub tail_s: Option<u64>,
+    pub tail_mib: Option<u64>,
+    pub tail_rows: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -18,6 +18,7 @@ use crate::sandbox::Confines;
 
 /// The settings' file in a city folder.
 pub(super) const FILE: &str = "cityloom.toml";
+
 /// A city's settings.
 #[derive(Debug, Clone)]
 pub struct Settings {

@@ -27,6 +27,7 @@ use super::{
     Audit, Catalog, Explained, Footprint, Query, QueryFile, QuerySet, RefreshRule, StateExplained,
     StateFootprint, audit, locate,
 };
+use crate::lake::Position;
 use crate::model::{Micros, Problem};
 
 /// A query whose only input is time is refreshed at least so often.
@@ -87,7 +88,7 @@ struct Planned {
     result: Arc<ResultTable>,
     last: Option<Micros>,
     /// Versions of the feeds at the last refresh.
-    seen: BTreeMap<String, u64>,
+    seen: BTreeMap<String, Position>,
     /// Whether a refresh is owed that could not be made yet.
     owed: bool,
     /// Where its rows follow cell by cell.
@@ -336,8 +337,8 @@ impl Engine {
         for query in order {
             let Running { planned, kept, .. } = &mut *running;
             let Some(planned) = planned.get_mut(query.name.as_str()) else { continue };
-            let versions: BTreeMap<String, u64> =
-                query.feeds.iter().filter_map(|feed| Some((feed.clone(), feeds.version(feed)?))).collect();
+            let versions: BTreeMap<String, Position> =
+                query.feeds.iter().filter_map(|feed| Some((feed.clone(), feeds.position(feed)?))).collect();
             if tick == Tick::Moved && !planned.is_due(&versions, &refreshed, now) {
                 continue;
             }
@@ -539,7 +540,7 @@ impl Planned {
         Change { query, at, schema, rows, seconds, audits }
     }
 
-    fn is_due(&self, versions: &BTreeMap<String, u64>, refreshed: &[String], now: Micros) -> bool {
+    fn is_due(&self, versions: &BTreeMap<String, Position>, refreshed: &[String], now: Micros) -> bool {
         // The first result is owed to whoever reads the query, a manual one's too.
         let Some(last) = self.last.filter(|_| !self.owed) else { return true };
         let moved =

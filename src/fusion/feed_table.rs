@@ -48,7 +48,7 @@ impl FeedTable {
 
     /// The files that may hold a row for `filters`.
     fn pruned(&self, session: &dyn Session, filters: &[Expr]) -> Result<Vec<Arc<FileEntry>>> {
-        let files = self.pinned.clone().unwrap_or_else(|| self.table.state().files.clone());
+        let files = self.pinned.clone().unwrap_or_else(|| self.table.state().entries().cloned().collect());
         let Some(filter) = conjunction(filters.iter().cloned()) else { return Ok(files) };
         let schema = DFSchema::try_from(Arc::clone(self.table.schema()))?;
         let predicate = session.create_physical_expr(filter, &schema)?;

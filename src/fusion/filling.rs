@@ -160,7 +160,7 @@ impl Fill {
         let feeds = cut.facts.iter().map(|feed| {
             let table =
                 catalog.feed(feed).ok_or_else(|| DataFusionError::Plan(format!("`{feed}` is gone")))?;
-            let files = snapshot.files(feed).iter().filter(counts).cloned().collect();
+            let files = snapshot.entries(feed).filter(counts).cloned().collect();
             Ok((feed.clone(), Arc::clone(table), files))
         });
         let feeds = feeds.collect::<Result<Vec<_>>>()?;
@@ -231,8 +231,8 @@ mod tests {
     fn chunks_hold_every_file_once_and_end_where_they_are_full() {
         let file = |rows| {
             let (path, hot) = (String::new(), None);
-            let (event_time, cell, versions) = (None, None, (0, 0));
-            Arc::new(FileEntry { path, size: 0, rows, modified_ms: 0, event_time, cell, versions, hot })
+            let (event_time, cell, versions, live) = (None, None, None, None);
+            Arc::new(FileEntry { path, size: 0, rows, modified_ms: 0, event_time, cell, versions, live, hot })
         };
         let files: Vec<_> = [CHUNK_ROWS / 2, CHUNK_ROWS / 2, 5, CHUNK_ROWS * 3, 1].map(file).into();
         let parts: Vec<Vec<u64>> =

@@ -14,7 +14,7 @@ use super::filling::{Fill, Filling, Progress, Workbench};
 use super::refresh::{Checkpoints, Cut, Leaf, Leaves, Prints, Reason, Seen, State};
 use super::result_table::ResultTable;
 use super::{Catalog, StateExplained, StateFootprint};
-use crate::lake::{FileEntry, TableState};
+use crate::lake::{FileEntry, Position, TableState};
 use crate::model::Micros;
 
 /// The feeds as one tick sees them: all its queries read the same rows.
@@ -28,18 +28,26 @@ impl Snapshot {
         Self(feeds.into_iter().filter_map(state).collect())
     }
 
-    pub(super) fn version(&self, feed: &str) -> Option<u64> {
-        self.0.get(feed).map(|state| state.version)
+    pub(super) fn position(&self, feed: &str) -> Option<Position> {
+        self.0.get(feed).map(|state| state.position())
     }
 
-    pub(super) fn files(&self, feed: &str) -> &[Arc<FileEntry>] {
-        self.0.get(feed).map_or(&[], |state| &state.files)
+    /// Everything that holds rows of a feed.
+    pub(super) fn entries(&self, feed: &str) -> impl Iterator<Item = &Arc<FileEntry>> {
+        self.0.get(feed).into_iter().flat_map(|state| state.entries())
+    }
+
+    /// Whether what a former process saw is still there: live batches beyond it would be counted and nowhere else.
+    fn recovers(&self, seen: &BTreeMap<String, Seen>) -> bool {
+        seen.iter().all(|(feed, seen)| {
+            self.0.get(feed).is_some_and(|state| state.id != seen.table || seen.at.live <= state.recovered)
+        })
     }
 
     pub(super) fn seen_of(&self, feeds: &BTreeSet<String>) -> BTreeMap<String, Seen> {
         let seen = |feed: &String| {
             let state = self.0.get(feed)?;
-            Some((feed.clone(), Seen { table: state.id.clone(), version: state.version }))
+            Some((feed.clone(), Seen { table: state.id.clone(), at: state.position() }))
         };
         feeds.iter().filter_map(seen).collect()
     }
@@ -154,6 +162,7 @@ impl Kept {
         } else if self.state.is_none()
             && let Some((checkpoints, prints)) = with.checkpoints.zip(prints(&beside))
             && let Some((state, seen)) = State::restore(&self.cut, checkpoints, &prints, &session).await?
+            && with.feeds.recovers(&seen)
         {
             (self.state, self.seen) = (Some(state), seen);
             self.beside.clone_from(&beside);
@@ -249,15 +258,24 @@ impl Kept {
         let mut appended: HashMap<&str, Vec<Arc<FileEntry>>> = HashMap::new();
         let mut periods = Vec::new();
         for feed in &self.cut.facts {
-            let since = with.feeds.0.get(feed).zip(seen.get(feed)).and_then(|(table, seen)| {
-                if table.id == seen.table { table.since(seen.version) } else { None }
-            });
+            let since =
+                with.feeds.0.get(feed).zip(seen.get(feed)).and_then(|(table, seen)| {
+                    if table.id == seen.table { table.since(seen.at) } else { None }
+                });
             let Some(since) = since else { return Ok(None) };
             if !since.rewritten.is_empty() && !self.cut.by_event_time {
                 return Ok(None);
             }
             periods.extend(since.rewritten.into_iter().map(|period| period.unwrap_or((i64::MIN, i64::MIN))));
-            appended.insert(feed, since.appended);
+            let mut new = since.appended;
+            if !since.partly.is_empty() {
+                let table = with.catalog.feed(feed).ok_or_else(|| gone(feed))?;
+                for (file, known) in since.partly {
+                    let rest = table.rest_of(&file, known).await;
+                    new.push(rest.map_err(|error| DataFusionError::External(Box::new(error)))?);
+                }
+            }
+            appended.insert(feed, new);
         }
         let mut changed = state.advance(session, with.now.0).await?;
         let new =
@@ -277,7 +295,7 @@ impl Kept {
                 (Some(_), None) => false,
             };
             let all = self.leaves(with.catalog, beside, |feed| {
-                with.feeds.files(feed).iter().filter(concerned).cloned().collect()
+                with.feeds.entries(feed).filter(concerned).cloned().collect()
             })?;
             let rewritten = state.rewrite(&periods, &all, session).await?;
             state.append_outside(&rewritten, &new, session).await?;
@@ -295,13 +313,16 @@ impl Kept {
     ) -> Result<Leaves> {
         let mut leaves = beside.clone();
         for feed in &self.cut.facts {
-            let table =
-                catalog.feed(feed).ok_or_else(|| DataFusionError::Plan(format!("`{feed}` is gone")))?;
+            let table = catalog.feed(feed).ok_or_else(|| gone(feed))?;
             let part = FeedTable::of_files(Arc::clone(table), files(feed));
             leaves.insert(feed.clone(), Arc::new(part));
         }
         Ok(leaves)
     }
+}
+
+fn gone(feed: &str) -> DataFusionError {
+    DataFusionError::Plan(format!("`{feed}` is gone"))
 }
 
 /// What a table is to a query that is kept up to date.

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use proptest::test_runner::Config;
 
 use super::{Catalog, Change, Engine, QueryFile, SessionConfig, StateLimits, Tick};
-use crate::lake::{Commit, Lake, Table, TableName};
+use crate::lake::{Commit, Lake, Table, TableName, Tail};
 use crate::model::Micros;
 
 const NOW: Micros = Micros(1_772_352_000_000_000);
@@ -46,7 +46,8 @@ impl City {
         limits: StateLimits,
         zones: i64,
     ) -> Self {
-        let lake = Lake::open(folder).unwrap();
+        let tail = Tail { age_s: 60, bytes: 16 << 20, rows: 10_000 };
+        let lake = Lake::open(folder).unwrap().with_tail(tail);
         let feed: crate::model::FeedName = "traffic.speed".parse().unwrap();
         let table = lake.table(&TableName::Feed(feed.clone()), schema()).await.unwrap();
         let quarantine = lake.table(&TableName::Quarantine(feed.clone()), schema()).await.unwrap();
@@ -75,8 +76,28 @@ impl City {
     /// Lands `rows` rows whose times are spread over the ten minutes before `at`.
     async fn land(&mut self, rows: i64, at: Micros) {
         self.landed += 1;
-        let number = i64::try_from(self.landed).unwrap();
         let name = format!("s{}", self.landed);
+        let mut file = self.table.new_file(&name, 0);
+        file.write(&self.rows(&name, rows, at)).await.unwrap();
+        let files = vec![file.finish().await.unwrap()];
+        let commit =
+            Commit { files, sha256: name.clone(), submission: name, landed_at: at.0, ..Commit::default() };
+        self.table.commit(&commit).await.unwrap().unwrap();
+    }
+
+    /// The same as a live batch, which goes into the tail.
+    async fn live(&self, rows: i64, at: Micros) {
+        let name = format!("l{}", self.table.state().live + 1);
+        let mut batch = self.table.new_rows(&name, 0);
+        batch.write(&self.rows(&name, rows, at)).await.unwrap();
+        let files = vec![batch.finish().await.unwrap()];
+        let commit = Commit { files, submission: name, landed_at: at.0, ..Commit::default() };
+        let state = self.table.commit(&commit).await.unwrap().unwrap();
+        assert!(!state.tail.is_empty(), "it is in no file");
+    }
+
+    fn rows(&self, name: &str, rows: i64, at: Micros) -> RecordBatch {
+        let number = i64::try_from(self.landed).unwrap();
         let columns: Vec<ArrayRef> = vec![
             Arc::new(Int64Array::from_iter_values((0..rows).map(|row| row * number))),
             Arc::new(
@@ -86,14 +107,9 @@ impl City {
                 .with_timezone("UTC"),
             ),
             Arc::new(Int64Array::from_iter_values((0..rows).map(|row| row % 7))),
-            Arc::new((0..rows).map(|_| Some(name.as_str())).collect::<StringArray>()),
+            Arc::new((0..rows).map(|_| Some(name)).collect::<StringArray>()),
         ];
-        let mut file = self.table.new_file(&name, 0);
-        file.write(&RecordBatch::try_new(schema(), columns).unwrap()).await.unwrap();
-        let files = vec![file.finish().await.unwrap()];
-        let commit =
-            Commit { files, sha256: name.clone(), submission: name, landed_at: at.0, ..Commit::default() };
-        self.table.commit(&commit).await.unwrap().unwrap();
+        RecordBatch::try_new(schema(), columns).unwrap()
     }
 
     /// Refreshes, and holds every result against the recompute.
@@ -178,6 +194,32 @@ async fn states_follow_the_lake_through_drops_merges_and_restarts() {
     }
     let city = City::open(folder.path(), &states, &queries()).await;
     city.check(now.plus_seconds(30)).await;
+}
+
+#[tokio::test]
+async fn a_restart_goes_on_among_live_batches_that_have_landed_since() {
+    let folder = tempfile::tempdir().unwrap();
+    let states = Arc::new(InMemory::new());
+    let mut city = City::open(folder.path(), &states, &queries()).await;
+    city.land(200, NOW).await;
+    for _ in 0..3 {
+        city.live(10, NOW).await;
+    }
+    city.check(NOW).await;
+    city.engine.checkpoint().await;
+    for _ in 0..2 {
+        city.live(10, NOW).await;
+    }
+    city.table.land_tail().await.unwrap().unwrap();
+    city.live(10, NOW).await;
+    drop(city);
+
+    // The history is not there to be read: the file of the five batches gives the two that are new.
+    let city = City::open(folder.path(), &states, &queries()).await;
+    city.table.store().delete(&"s1-0.parquet".into()).await.unwrap();
+    let changes = city.engine.refresh(Tick::All, NOW).await;
+    let changes: Vec<Change> = changes.into_iter().map(|change| change.unwrap()).collect();
+    assert!(rows_of(&changes, "ever").contains("260"), "{}", rows_of(&changes, "ever"));
 }
 
 #[tokio::test]
@@ -319,7 +361,11 @@ async fn a_state_beside_another_table_outlives_a_restart_unless_that_table_is_an
 enum Event {
     /// Rows land whose newest is so many seconds old.
     Land(i64, i64),
-    /// The submission of that number is withdrawn.
+    /// The same, live: they are in the log and in no file yet.
+    Live(i64, i64),
+    /// Live batches land behind.
+    Behind,
+    /// The submission and the live batch of that number are withdrawn.
     Withdraw(usize),
     /// Small files are merged.
     Compact,
@@ -331,6 +377,8 @@ enum Event {
     Crash,
     /// The same, and the file of that number below the states is cut short.
     Tear(usize),
+    /// The same, and the log of live batches is lost.
+    Lose,
     /// The same, with other zones.
     Zones(i64),
 }
@@ -338,15 +386,18 @@ enum Event {
 fn events() -> impl Strategy<Value = Vec<Event>> {
     let event = prop_oneof![
         5 => (prop_oneof![1 => 0i64..4, 1 => 0i64..40], prop_oneof![3 => 0i64..60, 1 => 0i64..4_000]).prop_map(|(rows, age)| Event::Land(rows, age)),
+        5 => (0i64..20, prop_oneof![3 => 0i64..60, 1 => 0i64..4_000]).prop_map(|(rows, age)| Event::Live(rows, age)),
+        2 => Just(Event::Behind),
         2 => (0usize..12).prop_map(Event::Withdraw),
         2 => Just(Event::Compact),
         3 => prop_oneof![2 => 0i64..400, 1 => 1_000i64..5_000].prop_map(Event::Pass),
         2 => Just(Event::Checkpoint),
-        1 => Just(Event::Crash),
+        2 => Just(Event::Crash),
+        1 => Just(Event::Lose),
         1 => (0usize..20).prop_map(Event::Tear),
         1 => (1i64..4).prop_map(Event::Zones),
     ];
-    prop::collection::vec(event, 4..16)
+    prop::collection::vec(event, 4..20)
 }
 
 fn many_queries() -> Vec<QueryFile> {
@@ -391,15 +442,20 @@ async fn lives(events: Vec<Event>) {
     for event in events {
         match event {
             Event::Land(rows, age) => city.land(rows, now.plus_seconds(-age)).await,
+            Event::Live(rows, age) => city.live(rows, now.plus_seconds(-age)).await,
+            Event::Behind => {
+                city.table.land_tail().await.unwrap();
+            }
             Event::Withdraw(number) => {
                 city.table.withdraw(&format!("s{number}"), now).await.unwrap();
+                city.table.withdraw(&format!("l{number}"), now).await.unwrap();
             }
             Event::Compact => {
                 city.table.compact(now.plus_seconds(24 * 3_600)).await.unwrap();
             }
             Event::Pass(seconds) => now = now.plus_seconds(seconds),
             Event::Checkpoint => city.engine.checkpoint().await,
-            Event::Crash => {}
+            Event::Crash | Event::Lose => {}
             Event::Tear(number) => {
                 let files: Vec<_> = states.list(None).try_collect().await.unwrap();
                 if let Some(file) = files.get(number % files.len().max(1)) {
@@ -410,7 +466,11 @@ async fn lives(events: Vec<Event>) {
             }
             Event::Zones(number) => zones = number,
         }
-        if matches!(event, Event::Crash | Event::Tear(_) | Event::Zones(_)) {
+        if matches!(event, Event::Crash | Event::Lose | Event::Tear(_) | Event::Zones(_)) {
+            drop(city);
+            if matches!(event, Event::Lose) {
+                let _none = std::fs::remove_dir_all(folder.path().join("lake/feeds/traffic/speed/_live"));
+            }
             city = City::open_with(folder.path(), &states, &files, limits, zones).await;
         }
         city.check(now).await;

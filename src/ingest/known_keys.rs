@@ -7,13 +7,13 @@ use futures::TryStreamExt as _;
 
 use super::Refusal;
 use crate::contract::{Contract, KeySet};
-use crate::lake::Table;
+use crate::lake::{Position, Table};
 
-/// The keys of all rows up to one log sequence number.
+/// The keys of all rows up to one position.
 #[derive(Debug, Default)]
 pub(super) struct KnownKeys {
     keys: Arc<KeySet>,
-    version: Option<u64>,
+    position: Option<Position>,
     files: std::collections::HashSet<String>,
     withdrawn: usize,
 }
@@ -26,14 +26,14 @@ impl KnownKeys {
         table: &Table,
     ) -> Result<Arc<KeySet>, Refusal> {
         let state = table.state();
-        if self.version == Some(state.version) {
+        if self.position == Some(state.position()) {
             return Ok(Arc::clone(&self.keys));
         }
         if self.withdrawn != state.withdrawn.len() {
             // A key that left may come again; which ones left only the remaining files can tell.
             *self = Self { withdrawn: state.withdrawn.len(), ..Self::default() };
         }
-        for file in &state.files {
+        for file in state.entries() {
             if self.files.insert(file.path.clone()) {
                 let keys = match &file.hot {
                     Some(rows) => {
@@ -48,7 +48,10 @@ impl KnownKeys {
                 Arc::make_mut(&mut self.keys).extend(keys);
             }
         }
-        self.version = Some(state.version);
+        if self.files.len() > 2 * (state.files.len() + state.tail.len()) {
+            self.files = state.entries().map(|file| file.path.clone()).collect();
+        }
+        self.position = Some(state.position());
         Ok(Arc::clone(&self.keys))
     }
 }

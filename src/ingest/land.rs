@@ -273,11 +273,10 @@ impl Lander {
             None => Arc::new(KeySet::default()),
         };
         let sieve = self.sieve(feed, &stamp, landed)?;
-        let submission = stamp.submission.clone();
         let landed_at = sieve.now.0;
         let (sender, receiver) = mpsc::channel(QUEUE);
         let sifting = tokio::task::spawn_blocking(move || sift(sieve, source, &sender));
-        let written = write(feed, &submission, receiver).await;
+        let written = write(feed, &stamp, receiver).await;
         let (counts, read_as) = match sifting.await {
             Ok(Ok(sifted)) => sifted,
             Ok(Err(refusal)) => {
@@ -459,12 +458,12 @@ fn sift(
 
 type Files = (Option<Written>, Option<Written>);
 
-/// Writes what is sifted until the sifting ends; both files are durable when this returns.
-async fn write(feed: &Feed, submission: &str, mut sifted: mpsc::Receiver<Sifted>) -> Result<Files, Refusal> {
+/// Writes what is sifted until the sifting ends; files are durable when this returns, live rows when they are committed.
+async fn write(feed: &Feed, stamp: &Stamp, mut sifted: mpsc::Receiver<Sifted>) -> Result<Files, Refusal> {
     let (mut good, mut bad): (Option<FileWriter>, Option<FileWriter>) = (None, None);
     while let Some(rows) = sifted.recv().await {
-        append(&mut good, &feed.table, submission, Some(rows.good)).await?;
-        append(&mut bad, &feed.quarantine, submission, rows.bad).await?;
+        append(&mut good, &feed.table, stamp, Some(rows.good)).await?;
+        append(&mut bad, &feed.quarantine, stamp, rows.bad).await?;
     }
     let good = match good {
         Some(file) => Some(file.finish().await?),
@@ -486,11 +485,16 @@ async fn write(feed: &Feed, submission: &str, mut sifted: mpsc::Receiver<Sifted>
 async fn append(
     file: &mut Option<FileWriter>,
     table: &Table,
-    submission: &str,
+    stamp: &Stamp,
     rows: Option<RecordBatch>,
 ) -> Result<(), Refusal> {
     let Some(rows) = rows.filter(|rows| rows.num_rows() > 0) else { return Ok(()) };
-    file.get_or_insert_with(|| table.new_file(submission, 0)).write(&rows).await?;
+    // What nobody will send again as a file is a live batch.
+    let begin = || match stamp.sha256.as_str() {
+        "" => table.new_rows(&stamp.submission, 0),
+        _ => table.new_file(&stamp.submission, 0),
+    };
+    file.get_or_insert_with(begin).write(&rows).await?;
     Ok(())
 }
 

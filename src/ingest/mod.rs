@@ -21,7 +21,7 @@ mod uploads;
 mod veil;
 
 pub use crate::decode::{Document, Entity, Entry, entries, records, text_columns};
-pub use crate::lake::Cursor;
+pub use crate::lake::{Cursor, Tail};
 pub use bounds::Bounds;
 pub use footprint::{CellRows, Footprint, Mark};
 pub use land::{Feed, Lander, Terms, Upload};

@@ -6,14 +6,14 @@
 
 use std::sync::Arc;
 
+use deltalake_core::kernel::Action;
 use deltalake_core::kernel::transaction::CommitData;
-use deltalake_core::kernel::{Action, Remove};
 use deltalake_core::protocol::DeltaOperation;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::ObjectStoreExt as _;
 
 use super::arrange::Arranger;
-use super::log::FileEntry;
+use super::log::{FileEntry, remove};
 use super::table::{Table, add};
 use super::{Error, Written, durable_fs};
 use crate::model::Micros;
@@ -100,16 +100,7 @@ impl Table {
 
     /// Puts one file in the place of many. False where the table no longer holds all of them.
     async fn exchange(&self, run: &[Arc<FileEntry>], merged: &Written, now: Micros) -> Result<bool, Error> {
-        let removes = run.iter().map(|file| {
-            Action::Remove(Remove {
-                path: file.path.clone(),
-                data_change: false,
-                deletion_timestamp: Some(now.0 / 1_000),
-                size: i64::try_from(file.size).ok(),
-                ..Remove::default()
-            })
-        });
-        let mut actions: Vec<Action> = removes.collect();
+        let mut actions: Vec<Action> = run.iter().map(|file| remove(file, false, now)).collect();
         actions.push(Action::Add(deltalake_core::kernel::Add { data_change: false, ..add(merged, now.0) }));
         let operation = DeltaOperation::Optimize {
             predicate: None,

@@ -81,6 +81,14 @@ pub enum Error {
         /// What went wrong.
         source: std::io::Error,
     },
+    /// The log of live batches cannot be read or written.
+    #[error("table {table}: the log of live batches (folder `_live` beside its files): {why}")]
+    Live {
+        /// Which table.
+        table: TableName,
+        /// What is wrong.
+        why: String,
+    },
     /// A file of the table cannot be written.
     #[error("table {table}: {source}")]
     File {

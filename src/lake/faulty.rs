@@ -59,7 +59,7 @@ impl Faulty {
     /// A lake in `folder`, reached over this store.
     pub(crate) fn lake(self: &Arc<Self>, folder: &FsPath) -> Lake {
         let url = Url::from_directory_path(folder.canonicalize().unwrap().join("lake")).unwrap();
-        Lake { root: Root::over(url, Arc::clone(self) as Arc<dyn ObjectStore>), tables: Mutex::default() }
+        Lake::at(Root::over(url, Arc::clone(self) as Arc<dyn ObjectStore>))
     }
 
     pub(crate) fn turns(&self, mood: Mood) {

@@ -6,12 +6,17 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
-use deltalake_core::kernel::{Action, Add, StructType};
+use deltalake_core::kernel::{Action, Add, Remove, StructType};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::since::{LiveRows, Rewrite};
+use crate::model::Micros;
+
 /// The key in a commit's info under which cityloom keeps what landed.
 pub(super) const COMMIT_KEY: &str = "cityloom";
+/// How the name of the application ends whose transactions count live records.
+pub(super) const LIVE_APP: &str = "/live";
 
 /// A table at one version. Immutable: a query that holds it sees the same rows however many commits follow.
 #[derive(Debug, Clone, Default)]
@@ -20,11 +25,18 @@ pub struct TableState {
     pub id: String,
     /// The Delta version.
     pub version: u64,
-    /// The newest log sequence number; one more with each landing.
+    /// The newest log sequence number; one more with each commit that brings rows.
     pub lsn: i64,
+    /// The newest live record, landed or in the tail; they are counted apart from all commits, by the one process whose log
+    /// holds them, so that commits of others never come between.
+    pub live: i64,
+    /// What a process that was here before can have seen of the live records: beyond it they are lost.
+    pub recovered: i64,
     /// The live files, oldest first.
     pub files: Vec<Arc<FileEntry>>,
-    /// Rows in all files.
+    /// Live records that are durable in the log beside the table and in no file yet, oldest first.
+    pub tail: Vec<Arc<LiveRecord>>,
+    /// Rows in all files and the tail.
     pub rows: u64,
     /// Landings by the fingerprint of their content.
     pub landings: Arc<HashMap<String, Landing>>,
@@ -46,29 +58,33 @@ pub struct TableState {
     pub(super) rewrites_forgotten: u64,
 }
 
-/// A commit that took rows away.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(super) struct Rewrite {
-    version: u64,
-    /// Event times of the files that it removed.
-    event_time: Option<(i64, i64)>,
-}
-
+/// How the names of files begin that may hold rows of several submissions.
+const SHARED: [&str; 4] = ["merged-", "kept-", LANDED, TAIL];
+/// Files that live records landed in.
+pub(super) const LANDED: &str = "live-";
+/// Rows of live records that are in no file.
+pub(super) const TAIL: &str = "_live/";
 /// So many rewrites are told apart; who has slept longer reads everything anew.
 const REWRITES: usize = 256;
 /// Files that left are told apart from files that never came for so long, counted from the newest that left.
 const REMOVED_MS: i64 = 90 * 60 * 1_000;
 
-/// What has become of a table since an earlier version.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Since {
-    /// Files that hold new rows and no others.
-    pub appended: Vec<Arc<FileEntry>>,
-    /// Event times between whose ends rows may have gone. Rows without an event time may have gone where there is any.
-    pub rewritten: Vec<Option<(i64, i64)>>,
+/// A live batch that is durable in the log beside the table: its rows are read from memory until they have landed.
+#[derive(Debug)]
+pub struct LiveRecord {
+    /// Its number.
+    pub sequence: i64,
+    /// When it was taken in, microseconds.
+    pub landed_at: i64,
+    /// Bytes that it takes in memory.
+    pub bytes: usize,
+    /// What its landing will say of it: submission, receipt, cursor.
+    pub(super) note: Value,
+    /// Its rows, as if they were a file; none where only a cursor moved.
+    pub rows: Option<Arc<FileEntry>>,
 }
 
-/// One live file.
+/// One file that counts, or the rows of a live record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FileEntry {
     /// Path below the table's folder.
@@ -83,8 +99,12 @@ pub struct FileEntry {
     pub event_time: Option<(i64, i64)>,
     /// Smallest and largest `_cell`; none where all are null.
     pub cell: Option<(i64, i64)>,
-    /// The first and the last version whose commits brought its rows; a merged file keeps those of its parts.
-    pub versions: (u64, u64),
+    /// The first and the last version whose commits brought its rows; a merged file keeps those of its parts. None where
+    /// all of them came as live records.
+    pub versions: Option<(u64, u64)>,
+    /// The live records whose rows it holds.
+    #[serde(default)]
+    pub live: Option<LiveRows>,
     /// The rows themselves, for files so young and small that a reader is spared the disk.
     #[serde(skip)]
     pub hot: Option<RecordBatch>,
@@ -131,7 +151,7 @@ impl FileEntry {
 
     /// Whether it may hold rows of a submission: files that were written for several are named by none.
     pub(super) fn may_hold(&self, submission: &str) -> bool {
-        self.is_of(submission) || self.path.starts_with("merged-") || self.path.starts_with("kept-")
+        self.is_of(submission) || SHARED.iter().any(|name| self.path.starts_with(name))
     }
 }
 
@@ -139,20 +159,26 @@ impl TableState {
     /// The state after one commit more. `hot` are rows of just written files, by path.
     pub(super) fn after(&self, version: u64, actions: &[Action], hot: &HashMap<String, RecordBatch>) -> Self {
         let mut next = Self { version, ..self.clone() };
-        let removed = next.take_removed(version, actions);
+        let origin = next.take_removed(version, actions).unwrap_or_else(|| match landed_records(actions) {
+            Some(parts) => (None, LiveRows::of(parts)),
+            None => (Some((version, version)), None),
+        });
         for action in actions {
             match action {
-                Action::Add(add) => {
-                    next.files.push(Arc::new(entry(add, removed.unwrap_or((version, version)), hot)));
-                }
+                Action::Add(add) => next.files.push(Arc::new(entry(add, origin.clone(), hot))),
                 Action::Metadata(metadata) => {
                     metadata.id().clone_into(&mut next.id);
                     next.columns = metadata.parse_schema().ok().map(Arc::new);
+                }
+                Action::Txn(transaction) if transaction.app_id.ends_with(LIVE_APP) => {
+                    next.live = next.live.max(transaction.version);
                 }
                 Action::Txn(transaction) => next.lsn = next.lsn.max(transaction.version),
                 Action::CommitInfo(info) => {
                     if let Some(note) = info.info.get(COMMIT_KEY) {
                         next.remember(note);
+                        let landings = note.get("landings").and_then(Value::as_array);
+                        landings.into_iter().flatten().for_each(|landing| next.remember(landing));
                         next.forget(note);
                     }
                 }
@@ -165,14 +191,33 @@ impl TableState {
 
     /// Counts anew what follows from the files.
     pub(super) fn count(&mut self) {
-        self.rows = self.files.iter().map(|file| file.rows).sum();
-        self.newest_event =
-            self.files.iter().filter_map(|file| file.event_time).map(|(_, newest)| newest).max();
+        self.rows = self.entries().map(|file| file.rows).sum();
+        self.newest_event = self.entries().filter_map(|file| file.event_time).map(|(_, newest)| newest).max();
     }
 
-    /// Drops the files that a commit removes. The versions of their rows: what the commit adds beside is made of them.
-    fn take_removed(&mut self, version: u64, actions: &[Action]) -> Option<(u64, u64)> {
-        let mut versions: Option<(u64, u64)> = None;
+    /// The state with those live records behind its own; `self` may have a tail already.
+    pub(super) fn plus(&self, records: &[Arc<LiveRecord>]) -> Self {
+        let mut next = self.clone();
+        for record in records {
+            next.remember(&record.note);
+            next.live = next.live.max(record.sequence);
+            if let Some(rows) = &record.rows {
+                next.rows += rows.rows;
+                next.newest_event = next.newest_event.max(rows.event_time.map(|(_, newest)| newest));
+            }
+            next.tail.push(Arc::clone(record));
+        }
+        next
+    }
+
+    /// Everything that holds rows: the files, then the tail.
+    pub fn entries(&self) -> impl Iterator<Item = &Arc<FileEntry>> {
+        self.files.iter().chain(self.tail.iter().filter_map(|record| record.rows.as_ref()))
+    }
+
+    /// Drops the files that a commit removes. Where their rows came from: what the commit adds beside is made of them.
+    fn take_removed(&mut self, version: u64, actions: &[Action]) -> Option<Origin> {
+        let mut origin: Option<Origin> = None;
         for action in actions {
             let Action::Remove(remove) = action else { continue };
             let Some(at) = self.files.iter().position(|file| file.path == remove.path) else { continue };
@@ -184,36 +229,23 @@ impl TableState {
                     removed.pop_front();
                 }
             }
-            versions = Some(versions.map_or(file.versions, |(first, last)| {
-                (first.min(file.versions.0), last.max(file.versions.1))
-            }));
             if remove.data_change {
                 self.rewrites.push(Rewrite { version, event_time: file.event_time });
             }
+            let (versions, live) = origin.unwrap_or_default();
+            let span = |one: (u64, u64), other: (u64, u64)| (one.0.min(other.0), one.1.max(other.1));
+            let versions = match (versions, file.versions) {
+                (Some(one), Some(other)) => Some(span(one, other)),
+                (one, other) => one.or(other),
+            };
+            origin = Some((versions, LiveRows::merged(live, file.live.clone())));
         }
         if self.rewrites.len() > REWRITES {
             let surplus = self.rewrites.len() - REWRITES;
             self.rewrites_forgotten =
                 self.rewrites.drain(..surplus).map(|rewrite| rewrite.version).max().unwrap_or(0);
         }
-        versions
-    }
-
-    /// What has become of the table since `version`; none where that can no longer be told.
-    pub fn since(&self, version: u64) -> Option<Since> {
-        if version > self.version || version < self.rewrites_forgotten {
-            return None;
-        }
-        let mut appended = Vec::new();
-        for file in self.files.iter().filter(|file| file.versions.1 > version) {
-            // Its rows were partly known then: which ones, the file no longer tells.
-            if file.versions.0 <= version {
-                return None;
-            }
-            appended.push(Arc::clone(file));
-        }
-        let newer = self.rewrites.iter().filter(|rewrite| rewrite.version > version);
-        Some(Since { appended, rewritten: newer.map(|rewrite| rewrite.event_time).collect() })
+        origin
     }
 
     fn remember(&mut self, landing: &Value) {
@@ -261,7 +293,30 @@ impl TableState {
     }
 }
 
-fn entry(add: &Add, versions: (u64, u64), hot: &HashMap<String, RecordBatch>) -> FileEntry {
+/// Where rows came from: the versions of the commits that brought them, and the live records.
+type Origin = (Option<(u64, u64)>, Option<LiveRows>);
+
+/// The live records that a commit lands, with the rows of each; none where it lands none.
+fn landed_records(actions: &[Action]) -> Option<Vec<(i64, u64)>> {
+    let note = actions.iter().find_map(|action| match action {
+        Action::CommitInfo(info) => info.info.get(COMMIT_KEY)?.get("live").cloned(),
+        _ => None,
+    })?;
+    serde_json::from_value(note).ok()
+}
+
+/// The action that takes a file out; `data_change` where rows leave with it.
+pub(super) fn remove(file: &FileEntry, data_change: bool, now: Micros) -> Action {
+    Action::Remove(Remove {
+        path: file.path.clone(),
+        data_change,
+        deletion_timestamp: Some(now.0 / 1_000),
+        size: i64::try_from(file.size).ok(),
+        ..Remove::default()
+    })
+}
+
+fn entry(add: &Add, origin: Origin, hot: &HashMap<String, RecordBatch>) -> FileEntry {
     let stats: Value =
         add.stats.as_deref().and_then(|stats| serde_json::from_str(stats).ok()).unwrap_or(Value::Null);
     let bounds = |column: &str, read: fn(&Value) -> Option<i64>| {
@@ -274,7 +329,8 @@ fn entry(add: &Add, versions: (u64, u64), hot: &HashMap<String, RecordBatch>) ->
         modified_ms: add.modification_time,
         event_time: bounds("_event_time", micros),
         cell: bounds("_cell", Value::as_i64),
-        versions,
+        versions: origin.0,
+        live: origin.1,
         hot: hot.get(&add.path).cloned(),
     }
 }

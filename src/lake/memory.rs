@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Error;
-use super::log::{FileEntry, Landing, Rewrite, TableState};
+use super::log::{FileEntry, Landing, TableState};
+use super::since::Rewrite;
 use super::table::Table;
 use crate::model::Micros;
 
@@ -36,6 +37,8 @@ struct Memory {
     id: String,
     version: u64,
     lsn: i64,
+    #[serde(default)]
+    live: i64,
     columns: Option<StructType>,
     files: Vec<FileEntry>,
     landings: HashMap<String, Landing>,
@@ -53,6 +56,7 @@ impl Memory {
             id: state.id.clone(),
             version: state.version,
             lsn: state.lsn,
+            live: state.live,
             columns: state.columns.as_deref().cloned(),
             files: state.files.iter().map(|file| FileEntry { hot: None, ..(**file).clone() }).collect(),
             landings: state.landings.as_ref().clone(),
@@ -70,6 +74,7 @@ impl Memory {
             id: self.id,
             version: self.version,
             lsn: self.lsn,
+            live: self.live,
             columns: self.columns.map(Arc::new),
             files: self.files.into_iter().map(Arc::new).collect(),
             landings: Arc::new(self.landings),
@@ -101,7 +106,7 @@ impl Table {
     /// # Errors
     /// Where something cannot be written; nothing has gone then.
     pub async fn write_down(&self, commits: u64) -> Result<bool, Error> {
-        let state = self.state();
+        let state = self.landed();
         let newest = self.memories().await?.last().copied().unwrap_or(0);
         if state.version < newest + commits {
             return Ok(false);

@@ -93,7 +93,7 @@ async fn a_log_stays_short_and_remembers_every_landing_for_ever() {
         (before.landings.as_ref(), before.cursors.get("poll"))
     );
     assert_eq!((after.landings.len(), after.withdrawn.len()), (450, 1));
-    let versions = |state: &TableState| -> Vec<(String, (u64, u64))> {
+    let versions = |state: &TableState| -> Vec<(String, Option<(u64, u64)>)> {
         state.files.iter().map(|file| (file.path.clone(), file.versions)).collect()
     };
     assert_eq!(versions(&after), versions(&before), "who is kept up to date sees the same");

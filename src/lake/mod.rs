@@ -4,6 +4,7 @@
 //! every commit that a handle makes. How tables become SQL is `fusion`'s business.
 
 mod arrange;
+mod behind;
 mod bucket;
 mod compact;
 mod durable_fs;
@@ -11,20 +12,26 @@ mod encoding;
 mod error;
 #[cfg(test)]
 pub(crate) mod faulty;
+mod live;
 mod log;
 mod memory;
 mod retire;
 mod root;
+mod since;
 mod table;
+mod wal;
 mod withdraw;
 mod writer;
 
+pub use behind::LandedTail;
 pub use bucket::{Bucket, BucketError, Reach};
 pub use compact::{Compaction, Tending};
 pub use durable_fs::{create_dirs, fsync_dir};
 pub use error::{Error, disk_is_full};
-pub use log::{Cursor, FileEntry, Landing, Since, TableState};
+pub use live::{Tail, TailNow};
+pub use log::{Cursor, FileEntry, Landing, LiveRecord, TableState};
 pub use retire::Retired;
+pub use since::{LiveRows, Position, Since};
 pub use table::{Commit, Table};
 pub use writer::{FileWriter, Written};
 
@@ -68,6 +75,7 @@ impl std::fmt::Display for TableName {
 #[derive(Debug)]
 pub struct Lake {
     root: Root,
+    tail: Tail,
     tables: Mutex<BTreeMap<TableName, Arc<Table>>>,
 }
 
@@ -77,15 +85,25 @@ impl Lake {
     /// # Errors
     /// Where the folder cannot be made.
     pub fn open(data: &Path) -> Result<Self, Error> {
-        Ok(Self { root: Root::folder(&data.join("lake"))?, tables: Mutex::default() })
+        Ok(Self::at(Root::folder(&data.join("lake"))?))
     }
 
-    /// The lake in a bucket.
+    /// The lake in a bucket. Live batches are commits of their own there: a log on this machine would not be as durable.
     ///
     /// # Errors
     /// Where the store cannot be reached, or would let two writers both make the same commit.
     pub async fn open_bucket(bucket: &Bucket) -> Result<Self, Error> {
-        Ok(Self { root: Root::bucket(bucket).await?, tables: Mutex::default() })
+        Ok(Self::at(Root::bucket(bucket).await?))
+    }
+
+    fn at(root: Root) -> Self {
+        Self { root, tail: Tail::default(), tables: Mutex::default() }
+    }
+
+    /// The same, whose live batches wait within those bounds in a log and in memory.
+    #[must_use]
+    pub fn with_tail(self, tail: Tail) -> Self {
+        Self { tail, ..self }
     }
 
     /// The table, opened or made with `schema`; the same handle every time.
@@ -97,7 +115,7 @@ impl Lake {
             return Ok(Arc::clone(table));
         }
         let (url, log) = self.root.table(&name.folder())?;
-        let table = Arc::new(Table::open(name.clone(), url, schema, log).await?);
+        let table = Arc::new(Table::open(name.clone(), url, schema, log).await?.with_tail(self.tail).await?);
         Ok(Arc::clone(self.opened().entry(name.clone()).or_insert(table)))
     }
 

@@ -7,12 +7,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use deltalake_core::kernel::transaction::CommitData;
-use deltalake_core::kernel::{Action, Remove};
 use deltalake_core::protocol::DeltaOperation;
 use serde_json::json;
 
 use super::Error;
-use super::log::{COMMIT_KEY, FileEntry};
+use super::log::{COMMIT_KEY, FileEntry, remove};
 use super::table::Table;
 use crate::model::Micros;
 
@@ -33,6 +32,11 @@ impl Table {
     /// Where the log cannot be written; the table is then as it was.
     pub async fn retire(&self, before: Micros, now: Micros) -> Result<Option<Retired>, Error> {
         let state = self.state();
+        let tail = || state.tail.iter().filter_map(|record| record.rows.as_deref());
+        if tail().any(|rows| newest(rows) < before.0) {
+            self.land_tail().await?;
+        }
+        let state = self.state();
         let old: Vec<Arc<FileEntry>> =
             state.files.iter().filter(|file| newest(file) < before.0).map(Arc::clone).collect();
         if old.is_empty() || !self.replace(&old, actions(&old, before, now)).await? {
@@ -47,20 +51,11 @@ fn newest(file: &FileEntry) -> i64 {
 }
 
 fn actions(old: &[Arc<FileEntry>], before: Micros, now: Micros) -> CommitData {
-    let remove = |file: &Arc<FileEntry>| {
-        Action::Remove(Remove {
-            path: file.path.clone(),
-            data_change: true,
-            deletion_timestamp: Some(now.0 / 1_000),
-            size: i64::try_from(file.size).ok(),
-            ..Remove::default()
-        })
-    };
     let operation =
         DeltaOperation::Delete { predicate: Some(format!("_event_time < '{}'", before.to_rfc3339())) };
     let info = json!({ "retired_before": before.0, "at": now.0 });
     let info = HashMap::from([(COMMIT_KEY.to_owned(), info)]);
-    CommitData::new(old.iter().map(remove).collect(), operation, info, Vec::new())
+    CommitData::new(old.iter().map(|file| remove(file, true, now)).collect(), operation, info, Vec::new())
 }
 
 #[cfg(test)]
@@ -110,7 +105,7 @@ mod tests {
         assert_eq!(table.retire(day_ago, NOW).await.unwrap(), None);
         let state = table.state();
         assert_eq!((state.rows, state.files.len()), (3, 2));
-        let since = state.since(before.version).unwrap();
+        let since = state.since(before.position()).unwrap();
         let gone = (NOW.plus_seconds(-30 * 3_600).0, NOW.plus_seconds(-25 * 3_600).0);
         assert_eq!(since.rewritten, [Some(gone)], "who keeps results up to date is told which times");
         assert!(!land(&table, "old", &[30, 25]).await, "it has landed, and its time is over");

@@ -23,6 +23,7 @@ use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use serde_json::{Value, json};
 use url::Url;
 
+use super::live::{Live, Tail};
 use super::log::{COMMIT_KEY, Cursor, FileEntry, TableState};
 use super::writer::{FileWriter, Written};
 use super::{Error, TableName};
@@ -42,16 +43,24 @@ pub struct Table {
     name: TableName,
     url: Url,
     schema: SchemaRef,
-    log: LogStoreRef,
-    state: RwLock<Arc<TableState>>,
+    pub(super) log: LogStoreRef,
+    state: RwLock<Views>,
     /// Held from reading the state to the commit: one writer a table in this process.
-    writing: tokio::sync::Mutex<()>,
+    pub(super) writing: tokio::sync::Mutex<()>,
+    pub(super) live: Arc<Live>,
     /// When the state was last at the log's end: who has slept too long cannot tell a missing entry from the end.
     pub(super) synced: Mutex<Option<Instant>>,
 }
 
-/// What becomes visible at once.
+/// A table as its log has it, and as queries see it: with the live batches that are in no file yet.
 #[derive(Debug, Default)]
+struct Views {
+    landed: Arc<TableState>,
+    seen: Arc<TableState>,
+}
+
+/// What becomes visible at once.
+#[derive(Debug, Default, Clone)]
 pub struct Commit {
     /// New, durable files.
     pub files: Vec<Written>,
@@ -83,6 +92,7 @@ impl Table {
             log,
             state: RwLock::default(),
             writing: tokio::sync::Mutex::default(),
+            live: Arc::default(),
             synced: Mutex::default(),
         };
         if table.is_new().await? {
@@ -90,6 +100,14 @@ impl Table {
         }
         table.replay().await?;
         Ok(table)
+    }
+
+    /// The same with a tail of live batches within those bounds, and with what a former process left in its log.
+    pub(super) async fn with_tail(mut self, bounds: Tail) -> Result<Self, Error> {
+        let folder = self.url.to_file_path().ok().map(|folder| folder.join("_live"));
+        self.live = Arc::new(Live::new(bounds, folder));
+        self.catch_up().await?;
+        Ok(self)
     }
 
     /// The table's name.
@@ -109,7 +127,12 @@ impl Table {
 
     /// The state now; it never changes under its holder.
     pub fn state(&self) -> Arc<TableState> {
-        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner).seen)
+    }
+
+    /// The state without live batches that are in no file yet.
+    pub(super) fn landed(&self) -> Arc<TableState> {
+        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner).landed)
     }
 
     /// The store, rooted at the table's folder.
@@ -132,24 +155,41 @@ impl Table {
         FileWriter::new(self.name.clone(), self.store(), path, Arc::clone(&self.schema))
     }
 
+    /// Begins the rows of a live batch: they stay in memory for the commit to put into the log, unless they are too many.
+    pub fn new_rows(&self, submission: &str, number: usize) -> FileWriter {
+        let file = self.new_file(submission, number);
+        if self.live.is_on() { file.held_within(self.live.bounds) } else { file }
+    }
+
     /// Removes files that were written for a commit that will not come.
     pub async fn discard(&self, files: &[Written]) {
-        for file in files {
+        for file in files.iter().filter(|file| !file.held) {
             if let Err(error) = self.store().delete(&file.path.as_str().into()).await {
                 tracing::warn!(table.name = %self.name, file.path = file.path, %error, "orphan file left behind");
             }
         }
     }
 
-    /// Commits. The answer is the state that holds the rows, or the earlier landing of the same content.
+    /// Commits; a live batch by a record of its log. The answer is the state that holds the rows, or the earlier landing of
+    /// the same content.
     ///
     /// # Errors
     /// Where the log cannot be written; nothing is visible then.
     pub async fn commit(&self, commit: &Commit) -> Result<Result<Arc<TableState>, super::Landing>, Error> {
+        if commit.is_live()
+            && let Some(state) = self.append(commit).await?
+        {
+            return Ok(Ok(state));
+        }
+        if commit.cursor.is_some() {
+            // Else an older cursor in the tail would land after this one.
+            self.land_tail().await?;
+        }
+        let commit = &self.stored(commit).await?;
         let _writer = self.writing.lock().await;
         self.wake().await?;
         loop {
-            let state = self.state();
+            let state = self.landed();
             if let Some(earlier) = state.landings.get(&commit.sha256) {
                 return Ok(Err(earlier.clone()));
             }
@@ -185,13 +225,27 @@ impl Table {
         }
     }
 
+    /// The commit with all its rows in files.
+    async fn stored(&self, commit: &Commit) -> Result<Commit, Error> {
+        let mut stored = commit.clone();
+        for file in stored.files.iter_mut().filter(|file| file.held) {
+            let mut writer =
+                FileWriter::new(self.name.clone(), self.store(), file.path.clone(), Arc::clone(&self.schema));
+            if let Some(rows) = &file.hot {
+                writer.write(rows).await?;
+            }
+            *file = writer.finish().await?;
+        }
+        Ok(stored)
+    }
+
     /// Commits an exchange of `old` files for others. False, and nothing committed, where one of them has gone.
     pub(super) async fn replace(&self, old: &[Arc<FileEntry>], data: CommitData) -> Result<bool, Error> {
         let _writer = self.writing.lock().await;
         let bytes = data.get_bytes().map_err(|error| self.failed(error.into()))?;
         self.wake().await?;
         loop {
-            let state = self.state();
+            let state = self.landed();
             let paths: HashSet<&str> = state.files.iter().map(|file| file.path.as_str()).collect();
             if !old.iter().all(|file| paths.contains(file.path.as_str())) {
                 return Ok(false);
@@ -222,7 +276,7 @@ impl Table {
     }
 
     /// Whether one of those files is live.
-    fn has_any<'a>(&self, paths: impl Iterator<Item = &'a str>) -> bool {
+    pub(super) fn has_any<'a>(&self, paths: impl Iterator<Item = &'a str>) -> bool {
         let paths: HashSet<&str> = paths.collect();
         self.state().files.iter().any(|file| paths.contains(file.path.as_str()))
     }
@@ -253,9 +307,14 @@ impl Table {
     /// Where the log cannot be read.
     pub async fn catch_up(&self) -> Result<bool, Error> {
         let _writer = self.writing.lock().await;
-        let before = self.state().version;
+        let before = self.state().position();
+        self.absorb();
+        let log = self.read_log().await?;
         self.replay().await?;
-        Ok(self.state().version != before)
+        if let Some(segments) = log {
+            self.take_tail(&segments)?;
+        }
+        Ok(self.state().position() != before)
     }
 
     /// Whether there is no such table yet.
@@ -270,7 +329,7 @@ impl Table {
     }
 
     /// Catches up where the log may have been cleaned up beyond what is known of it.
-    async fn wake(&self) -> Result<(), Error> {
+    pub(super) async fn wake(&self) -> Result<(), Error> {
         if self.has_slept() { self.replay().await } else { Ok(()) }
     }
 
@@ -280,9 +339,9 @@ impl Table {
     }
 
     /// Reads on from the state's version to the log's end.
-    async fn replay(&self) -> Result<(), Error> {
+    pub(super) async fn replay(&self) -> Result<(), Error> {
         let began = Instant::now();
-        let mut state = self.state();
+        let mut state = self.landed();
         if self.has_slept()
             && let Some(memory) = self.recall().await?
             && (state.id.is_empty() || memory.version > state.version)
@@ -300,12 +359,30 @@ impl Table {
             return Err(Error::MemoryLost { table: self.name.clone() });
         }
         self.fits(&state)?;
-        *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+        self.land_state(state);
         *self.synced.lock().unwrap_or_else(PoisonError::into_inner) = Some(began);
         Ok(())
     }
 
-    fn advance(
+    /// The log has come so far: live batches that have landed leave the tail in the same moment.
+    fn land_state(&self, landed: Arc<TableState>) -> Arc<TableState> {
+        let mut views = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut tail = views.seen.tail.clone();
+        tail.retain(|record| record.sequence > landed.live);
+        let recovered = views.seen.recovered;
+        let seen = Arc::new(TableState { recovered, ..landed.plus(&tail) });
+        *views = Views { landed, seen: Arc::clone(&seen) };
+        seen
+    }
+
+    /// Queries see this from now on; the log is where it was.
+    pub(super) fn show(&self, seen: TableState) -> Arc<TableState> {
+        let seen = Arc::new(seen);
+        self.state.write().unwrap_or_else(PoisonError::into_inner).seen = Arc::clone(&seen);
+        seen
+    }
+
+    pub(super) fn advance(
         &self,
         state: &TableState,
         version: u64,
@@ -314,10 +391,8 @@ impl Table {
     ) -> Arc<TableState> {
         let mut next = state.after(version, actions, hot);
         next.cool(HOT_BYTES);
-        let next = Arc::new(next);
         *self.synced.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&next);
-        next
+        self.land_state(Arc::new(next))
     }
 
     /// Refuses a table whose columns are not the contract's.
@@ -380,15 +455,19 @@ async fn create(log: &LogStoreRef, name: &TableName, schema: &SchemaRef) -> Resu
 fn actions(commit: &Commit, table: &TableName, lsn: i64) -> CommitData {
     let adds = commit.files.iter().map(|file| Action::Add(add(file, commit.landed_at))).collect();
     let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
-    let landing = json!({
+    let info = HashMap::from([(COMMIT_KEY.to_owned(), note(commit))]);
+    CommitData::new(adds, operation, info, vec![Transaction::new(format!("cityloom/{table}"), lsn)])
+}
+
+/// What the log says of a landing.
+pub(super) fn note(commit: &Commit) -> Value {
+    json!({
         "sha256": commit.sha256,
         "submission": commit.submission,
         "landed_at": commit.landed_at,
         "receipt": commit.receipt,
         "cursor": commit.cursor.as_ref().map(Cursor::write),
-    });
-    let info = HashMap::from([(COMMIT_KEY.to_owned(), landing)]);
-    CommitData::new(adds, operation, info, vec![Transaction::new(format!("cityloom/{table}"), lsn)])
+    })
 }
 
 pub(super) fn add(file: &Written, at: i64) -> Add {

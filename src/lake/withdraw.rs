@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray as _, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
+use deltalake_core::kernel::Action;
 use deltalake_core::kernel::transaction::CommitData;
-use deltalake_core::kernel::{Action, Remove};
 use deltalake_core::protocol::DeltaOperation;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::json;
 
-use super::log::{COMMIT_KEY, FileEntry};
+use super::log::{COMMIT_KEY, FileEntry, remove};
 use super::table::{Table, add};
 use super::{Error, Written};
 use crate::model::Micros;
@@ -34,6 +34,8 @@ impl Table {
     /// # Errors
     /// Where a file cannot be read or the log cannot be written; the table is then as it was.
     pub async fn withdraw(&self, submission: &str, now: Micros) -> Result<u64, Error> {
+        // Only what is in a file can be taken out of one.
+        self.land_tail().await?;
         loop {
             let landed =
                 self.state().landing(submission).is_some_and(|landing| landing.withdrawn_at.is_none());
@@ -105,7 +107,7 @@ impl Table {
     /// The rows of a submission, batch by batch, in the order in which they were written.
     pub fn rows_of(self: &Arc<Self>, submission: &str) -> BoxStream<'static, Result<RecordBatch, Error>> {
         let files: Vec<Arc<FileEntry>> =
-            self.state().files.iter().filter(|file| file.may_hold(submission)).map(Arc::clone).collect();
+            self.state().entries().filter(|file| file.may_hold(submission)).map(Arc::clone).collect();
         let (table, column, submission) = (Arc::clone(self), self.submission_column(), submission.to_owned());
         let opened = move |file: Arc<FileEntry>| {
             let table = Arc::clone(&table);
@@ -142,16 +144,7 @@ fn of(batch: &RecordBatch, column: &str, submission: &str) -> BooleanArray {
 }
 
 fn actions(submission: &str, cut: &Cut, now: Micros) -> CommitData {
-    let removes = cut.old.iter().map(|file| {
-        Action::Remove(Remove {
-            path: file.path.clone(),
-            data_change: true,
-            deletion_timestamp: Some(now.0 / 1_000),
-            size: i64::try_from(file.size).ok(),
-            ..Remove::default()
-        })
-    });
-    let mut actions: Vec<Action> = removes.collect();
+    let mut actions: Vec<Action> = cut.old.iter().map(|file| remove(file, true, now)).collect();
     actions.extend(cut.kept.iter().map(|file| Action::Add(add(file, now.0))));
     let operation = DeltaOperation::Delete { predicate: Some(format!("_submission = '{submission}'")) };
     let info = json!({ "withdrawn": submission, "at": now.0 });

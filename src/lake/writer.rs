@@ -12,6 +12,7 @@ use object_store::path::Path;
 use parquet::arrow::AsyncArrowWriter;
 
 use super::encoding::properties;
+use super::live::Tail;
 use super::{Error, TableName};
 
 /// A file of fewer rows stays in memory beside the disk, as the hot tail.
@@ -31,6 +32,8 @@ pub struct FileWriter {
     written: Written,
     hot: Option<Vec<RecordBatch>>,
     hot_bytes: usize,
+    /// Rows stay in memory alone until they are more than this.
+    held: Option<Tail>,
     schema: SchemaRef,
 }
 
@@ -58,6 +61,8 @@ pub struct Written {
     pub cell: Option<(i64, i64)>,
     /// The rows, where they are few.
     pub hot: Option<RecordBatch>,
+    /// Whether they are nowhere else: there is no such file.
+    pub held: bool,
 }
 
 impl FileWriter {
@@ -68,7 +73,22 @@ impl FileWriter {
         schema: SchemaRef,
     ) -> Self {
         let written = Written { path: path.clone(), ..Written::default() };
-        Self { table, path, store, inner: None, written, hot: Some(Vec::new()), hot_bytes: 0, schema }
+        Self {
+            table,
+            path,
+            store,
+            inner: None,
+            written,
+            hot: Some(Vec::new()),
+            hot_bytes: 0,
+            held: None,
+            schema,
+        }
+    }
+
+    /// The same, but rows within those bounds stay in memory and make no file.
+    pub(super) fn held_within(self, bounds: Tail) -> Self {
+        Self { held: Some(bounds), ..self }
     }
 
     fn open(&self, first: &RecordBatch) -> Result<AsyncArrowWriter<BufWriter>, Error> {
@@ -82,6 +102,24 @@ impl FileWriter {
     /// # Errors
     /// Where the store refuses, or the schema cannot be written as Parquet.
     pub async fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
+        if let Some(bounds) = self.held {
+            let rows = self.written.rows + batch.num_rows() as u64;
+            let bytes = self.hot_bytes + batch.get_array_memory_size();
+            if rows <= bounds.rows.min(HOT_ROWS) && bytes <= bounds.bytes.min(HOT_BYTES) {
+                self.keep(batch);
+                return Ok(());
+            }
+            self.held = None;
+            for held in self.hot.clone().unwrap_or_default() {
+                self.put(&held).await?;
+            }
+        }
+        self.put(batch).await?;
+        self.keep(batch);
+        Ok(())
+    }
+
+    async fn put(&mut self, batch: &RecordBatch) -> Result<(), Error> {
         let mut inner = match self.inner.take() {
             Some(inner) => inner,
             None => self.open(batch)?,
@@ -91,6 +129,10 @@ impl FileWriter {
             inner.flush().await.map_err(|source| self.failed(source))?;
         }
         self.inner = Some(inner);
+        Ok(())
+    }
+
+    fn keep(&mut self, batch: &RecordBatch) {
         self.hot_bytes += batch.get_array_memory_size();
         self.written.rows += batch.num_rows() as u64;
         widen(&mut self.written.event_time, bounds::<TimestampMicrosecondType>(batch, "_event_time"));
@@ -100,7 +142,6 @@ impl FileWriter {
         } else if let Some(hot) = &mut self.hot {
             hot.push(batch.clone());
         }
-        Ok(())
     }
 
     /// Closes the file; when this returns it is durable.
@@ -108,6 +149,12 @@ impl FileWriter {
     /// # Errors
     /// Where the store refuses; the file is then as good as never begun.
     pub async fn finish(mut self) -> Result<Written, Error> {
+        if self.held.is_some() {
+            self.written.held = true;
+            let rows = arrow::compute::concat_batches(&self.schema, &self.hot.take().unwrap_or_default())
+                .map_err(|error| self.failed(error.into()))?;
+            return Ok(Written { hot: Some(rows), ..self.written });
+        }
         let mut inner = match self.inner.take() {
             Some(inner) => inner,
             None => self.open(&RecordBatch::new_empty(Arc::clone(&self.schema)))?,
@@ -120,6 +167,18 @@ impl FileWriter {
 
     fn failed(&self, source: parquet::errors::ParquetError) -> Error {
         Error::File { table: self.table.clone(), source }
+    }
+}
+
+/// Rows that are in memory alone, with their bounds.
+pub(super) fn bounds_of(rows: RecordBatch) -> Written {
+    Written {
+        rows: rows.num_rows() as u64,
+        event_time: bounds::<TimestampMicrosecondType>(&rows, "_event_time"),
+        cell: bounds::<Int64Type>(&rows, "_cell"),
+        hot: Some(rows),
+        held: true,
+        ..Written::default()
     }
 }
 

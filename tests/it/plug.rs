@@ -23,7 +23,7 @@ const SOURCES: i64 = 3;
 const APART: u32 = 10_000_000;
 /// The lake is tended so eagerly that lives of seconds see it all.
 const TENDED: &str =
-    "[lake]\ntend_s = 1\nsettled_s = 1\nmerge_files = 4\ncheckpoint_commits = 8\nstates_s = 1\n";
+    "[lake]\ntend_s = 1\nsettled_s = 1\nmerge_files = 4\ncheckpoint_commits = 8\nstates_s = 1\ntail_s = 1\n";
 
 const CONTRACT: &str = "\
 apiVersion: v3.1.0
@@ -132,9 +132,9 @@ impl Sources {
     }
 }
 
-fn city(sources: &str) -> City {
+fn city(sources: &str, lake: &str) -> City {
     let city = City::new();
-    let mut settings = std::fs::read_to_string(city.root().join("cityloom.toml")).unwrap() + TENDED;
+    let mut settings = std::fs::read_to_string(city.root().join("cityloom.toml")).unwrap() + lake;
     for source in 0..SOURCES {
         write!(
             settings,
@@ -213,7 +213,7 @@ fn recomputed(city: &City) -> Vec<Value> {
 async fn the_plug_may_be_pulled_at_any_moment() {
     let kills: u64 = std::env::var("CITYLOOM_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(15);
     let sources = Sources::default();
-    let city = city(&sources.serve().await);
+    let city = city(&sources.serve().await, TENDED);
     let mut officers: Vec<Officer> = (0..OFFICERS).map(Officer::new).collect();
     let mut dice = StdRng::seed_from_u64(2026);
     let mut unsaid = 0;
@@ -272,4 +272,64 @@ async fn the_plug_may_be_pulled_at_any_moment() {
         "{kills} kills: {rows} rows of officers and {} of sources, each once; {unsaid} files landed unacknowledged",
         told.len()
     );
+}
+
+/// The segments of the calls' log of live batches.
+fn segments(city: &City) -> Vec<std::path::PathBuf> {
+    let Ok(entries) = std::fs::read_dir(city.data().join("lake/feeds/fire/calls/_live")) else {
+        return Vec::new();
+    };
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.extension().is_some_and(|ending| ending == "log")).collect()
+}
+
+fn parquet_files(city: &City) -> usize {
+    let entries = std::fs::read_dir(city.data().join("lake/feeds/fire/calls")).unwrap();
+    entries
+        .filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|it| it == "parquet"))
+        .count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn live_batches_outlive_the_plug_before_and_after_they_land() {
+    let sources = Sources::default();
+    let city = city(&sources.serve().await, "[lake]\ntail_s = 3600\nstates_s = 1\n");
+    let arrived = async |server: &Server| {
+        eventually("a call of each source", async || (server.rows("fire.calls").await >= 6).then_some(()))
+            .await;
+    };
+    let server = Server::start(&city).await;
+    arrived(&server).await;
+    server.kill();
+    assert_eq!(parquet_files(&city), 0, "nothing has landed yet");
+    let before = held(&city, "uid", "fire.calls");
+    assert!(
+        before.len() >= 6 && before.values().all(|times| *times == 1),
+        "another process reads the log: {before:?}"
+    );
+
+    // The next life begins with them, and goes on where each source stood.
+    sources.rest();
+    let server = Server::start(&city).await;
+    let told = sources.all();
+    eventually("all calls", async || (server.rows("fire.calls").await == told.len() as u64).then_some(()))
+        .await;
+    let metrics = server.get("/metrics").await.text().await.unwrap();
+    assert!(metrics.contains("cityloom_live_tail_rows{feed=\"fire.calls\"}"), "{metrics}");
+    let written: Vec<_> =
+        segments(&city).into_iter().map(|path| (path.clone(), std::fs::read(path).unwrap())).collect();
+    assert!(!written.is_empty());
+    server.stop().await;
+    assert_eq!((parquet_files(&city), segments(&city).len()), (1, 0), "at the end all of them land");
+
+    // Killed after the landing, before the segments were gone.
+    for (path, bytes) in &written {
+        std::fs::write(path, bytes).unwrap();
+    }
+    let once: BTreeMap<i64, i64> = told.iter().map(|uid| (*uid, 1)).collect();
+    assert_eq!(held(&city, "uid", "fire.calls"), once);
+    let server = Server::start(&city).await;
+    assert_eq!(server.rows("fire.calls").await, told.len() as u64);
+    server.stop().await;
+    assert_eq!(held(&city, "uid", "fire.calls"), once);
 }

@@ -17,6 +17,8 @@ use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
+use crate::lake::Position;
+
 /// Another layout is another format: older checkpoints are then as good as none.
 const FORMAT: u32 = 2;
 /// So many manifests are kept.
@@ -24,11 +26,12 @@ const KEPT: usize = 3;
 /// Segments of more files than this are written anew as one.
 const MOST_FILES: usize = 16;
 
-/// A feed at a version: which table, how far.
+/// A feed at a position: which table, how far.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::fusion) struct Seen {
     pub(in crate::fusion) table: String,
-    pub(in crate::fusion) version: u64,
+    #[serde(flatten)]
+    pub(in crate::fusion) at: Position,
 }
 
 /// The tables beside the feeds and what they held.
