@@ -436,12 +436,24 @@ impl Compiler {
                 format!("cityloomEventTime: `{}` is neither date nor timestamp", spec.column),
             );
         }
-        let future = spec.future.as_deref().unwrap_or("10 min");
-        let Some(seconds) = duration_seconds(future) else {
-            self.at(&custom.property, format!("cityloomEventTime: future `{future}` is not like `10 min`"));
-            return None;
-        };
-        Some(EventTime { column, future_us: (seconds * 1e6) as i64 })
+        let future = self.duration(custom, "future", spec.future.as_deref().unwrap_or("10 min"), "10 min");
+        let late = spec.late.as_deref().map(|late| self.duration(custom, "late", late, "2 d"));
+        if late == Some(Some(0)) {
+            self.at(
+                &custom.property,
+                "cityloomEventTime: late `0` would reject every row; leave it out to take them however late",
+            );
+        }
+        Some(EventTime { column, future_us: future?, late_us: late.flatten() })
+    }
+
+    /// Microseconds of a duration of the event time's rule.
+    fn duration(&mut self, custom: &Custom, key: &str, text: &str, such: &str) -> Option<i64> {
+        let seconds = duration_seconds(text);
+        if seconds.is_none() {
+            self.at(&custom.property, format!("cityloomEventTime: {key} `{text}` is not like `{such}`"));
+        }
+        seconds.map(|seconds| (seconds * 1e6) as i64)
     }
 
     fn place(&mut self, columns: &[Column], custom: &Custom, spec: &PlaceSpec) -> Option<Place> {

@@ -158,6 +158,8 @@ pub struct EventTime {
     pub column: usize,
     /// How far ahead of landing an event may lie, in microseconds.
     pub future_us: i64,
+    /// How long after its event a row may land, in microseconds; none: however late.
+    pub late_us: Option<i64>,
 }
 
 /// Where a row lies.
@@ -219,6 +221,8 @@ pub enum Code {
     KeyLanded,
     /// The event lies too far ahead.
     EventTimeFuture,
+    /// The event lies further back than the contract waits.
+    TooLate,
     /// No place on the globe, no area code, no cell.
     PlaceInvalid,
     /// In no area of the city.
@@ -242,6 +246,7 @@ impl Code {
             Self::KeyDuplicate => "KEY_DUPLICATE",
             Self::KeyLanded => "KEY_LANDED",
             Self::EventTimeFuture => "EVENT_TIME_FUTURE",
+            Self::TooLate => "TOO_LATE",
             Self::PlaceInvalid => "PLACE_INVALID",
             Self::OutsideCity => "OUTSIDE_CITY",
             Self::RowUnreadable => "ROW_UNREADABLE",

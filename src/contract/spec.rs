@@ -211,6 +211,7 @@ pub(super) struct ToleranceSpec {
 pub(super) struct EventTimeSpec {
     pub column: String,
     pub future: Option<String>,
+    pub late: Option<String>,
 }
 
 /// `cityloomPlace`.

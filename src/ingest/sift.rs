@@ -42,6 +42,8 @@ pub(super) struct Sieve {
     pub(super) unique: Uniqueness,
     pub(super) landed: Arc<KeySet>,
     pub(super) now: Micros,
+    /// When its rows first came: now, or when the submission did that it mends.
+    pub(super) came: Micros,
     pub(super) submission: String,
     pub(super) file: String,
     pub(super) counts: Counts,
@@ -107,13 +109,15 @@ impl Sieve {
             _ => array.as_primitive::<TimestampMicrosecondType>().clone(),
         };
         let latest = self.now.0.saturating_add(rule.future_us);
-        for row in (0..times.len()).filter(|&row| times.is_valid(row) && times.value(row) > latest) {
-            let value = Some(Micros(times.value(row)).to_rfc3339());
-            rejects.entry(row).or_default().push(Reject {
-                code: Code::EventTimeFuture,
-                column: column.name.clone(),
-                value,
-            });
+        let earliest = rule.late_us.map_or(i64::MIN, |late| self.came.0.saturating_sub(late));
+        for (row, time) in times.iter().enumerate() {
+            let code = match time {
+                Some(time) if time > latest => Code::EventTimeFuture,
+                Some(time) if time < earliest => Code::TooLate,
+                _ => continue,
+            };
+            let value = time.map(|time| Micros(time).to_rfc3339());
+            rejects.entry(row).or_default().push(Reject { code, column: column.name.clone(), value });
         }
         times
     }

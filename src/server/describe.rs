@@ -17,7 +17,11 @@ pub(super) fn contract(contract: &Contract) -> Value {
         "fresh_s": contract.freshness_s,
         "key": contract.key.iter().map(header).collect::<Vec<_>>(),
         "event_time": contract.event_time.as_ref().map(|rule| {
-            json!({ "column": header(&rule.column), "future_s": rule.future_us / 1_000_000 })
+            json!({
+                "column": header(&rule.column),
+                "future_s": rule.future_us / 1_000_000,
+                "late_s": rule.late_us.map(|late| late / 1_000_000),
+            })
         }),
         "place": place(&contract.place, header),
         "columns": contract.columns.iter().map(column).collect::<Vec<_>>(),

@@ -55,7 +55,7 @@ async fn a_feed_says_what_it_asks_for_and_gives_a_file_to_begin_with() {
         [&feed["feed"], &feed["rows"], &feed["contract"]["key"]],
         [&json!(SPEED), &json!(0), &json!([])]
     );
-    assert_eq!(feed["contract"]["event_time"], json!({"column": "ts", "future_s": 600}));
+    assert_eq!(feed["contract"]["event_time"], json!({"column": "ts", "future_s": 600, "late_s": null}));
     assert_eq!(
         feed["contract"]["place"],
         json!({"kind": "point", "columns": ["lng", "lat"], "crs": "WGS84", "outside_refused": false})

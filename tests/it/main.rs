@@ -25,6 +25,7 @@ mod h3;
 mod h3_vectors;
 mod hostile;
 mod intake;
+mod lateness;
 mod neighbours;
 #[path = "loop.rs"]
 mod order_loop;

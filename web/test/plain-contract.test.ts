@@ -26,7 +26,7 @@ const wire = {
     version: '1.0.0',
     fresh_s: 120,
     key: ['a', 'b'],
-    event_time: { column: 'ts', future_s: 600 },
+    event_time: { column: 'ts', future_s: 600, late_s: 172_800 },
     place: { kind: 'point', columns: ['lng', 'lat'], crs: 'WGS84', outside_refused: true },
     columns: [
       column,
@@ -59,6 +59,7 @@ describe('a contract in plain words', () => {
     expect(english(sentences(contract))).toEqual([
       'One row of each a + b',
       'When: ts, at most 10 min ahead of now',
+      'Rows come at most 2 d after their event',
       'Place: lng (east) and lat (north) in WGS84, within the city',
       'Late when nothing has come for 2 min',
     ]);

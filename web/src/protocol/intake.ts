@@ -61,7 +61,7 @@ export type Contract = {
   readonly version: string;
   readonly freshS: number | null;
   readonly key: readonly string[];
-  readonly eventTime: { readonly column: string; readonly futureS: number } | null;
+  readonly eventTime: { readonly column: string; readonly futureS: number; readonly lateS: number | null } | null;
   readonly place: ContractPlace | null;
   readonly columns: readonly ContractColumn[];
 };
@@ -211,7 +211,10 @@ function readContract(value: unknown): Contract {
     version: text(f, 'version'),
     freshS: numberOrNull(f, 'fresh_s'),
     key: texts(f['key'], 'key'),
-    eventTime: rule === null ? null : { column: text(rule, 'column'), futureS: number(rule, 'future_s') },
+    eventTime:
+      rule === null
+        ? null
+        : { column: text(rule, 'column'), futureS: number(rule, 'future_s'), lateS: numberOrNull(rule, 'late_s') },
     place: readPlace(f['place']),
     columns: list(f['columns'], 'columns').map(readColumn),
   };

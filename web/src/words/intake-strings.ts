@@ -143,6 +143,10 @@ export const CODES: Readonly<Record<string, { readonly is: Bilingual; readonly m
     is: w('时间过于超前', 'Too far in the future'),
     mend: w('核对时间和时区', 'Check the time and its zone'),
   },
+  TOO_LATE: {
+    is: w('来得太晚', 'Come too late'),
+    mend: w('核对时间；更正的行请作为更正提交', 'Check the time; send mended rows as a mend of their submission'),
+  },
   PLACE_INVALID: {
     is: w('位置无效', 'No such place'),
     mend: w('核对坐标、坐标系、经纬度次序或区划代码', 'Check coordinates, their system and order, or the code'),

@@ -90,9 +90,13 @@ export function sentences(contract: Contract): readonly Bilingual[] {
   if (contract.key.length > 0)
     told.push(w(`主键：${contract.key.join('、')}，每个主键一行`, `One row of each ${contract.key.join(' + ')}`));
   if (contract.eventTime !== null) {
-    const { column, futureS } = contract.eventTime;
+    const { column, futureS, lateS } = contract.eventTime;
     const future = duration(futureS);
     told.push(w(`事件时间：${column}，最多超前 ${future.zh}`, `When: ${column}, at most ${future.en} ahead of now`));
+    if (lateS !== null) {
+      const late = duration(lateS);
+      told.push(w(`事件发生 ${late.zh} 之后不再接收`, `Rows come at most ${late.en} after their event`));
+    }
   }
   if (contract.place !== null) told.push(place(contract.place));
   if (contract.freshS !== null) {
