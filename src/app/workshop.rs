@@ -9,7 +9,7 @@ use object_store::local::LocalFileSystem;
 use super::veil_key::veil_key;
 use crate::config::{self, Settings};
 use crate::contract::Contract;
-use crate::fusion::{Catalog, Engine, Query, QueryFile, QuerySet, SessionConfig, StateLimits};
+use crate::fusion::{Catalog, Engine, Latest, Query, QueryFile, QuerySet, SessionConfig, StateLimits};
 use crate::ingest::Lander;
 use crate::lake::Lake;
 use crate::model::{Clock, Problem, SystemClock};
@@ -144,6 +144,9 @@ fn catalog(settings: &Settings, lander: &Lander, areas: &Arc<Areas>, local_files
     })?;
     for (name, feed) in lander.feeds() {
         catalog.add_feed(name, &feed.table, &feed.quarantine)?;
+        if let Some(latest) = Latest::of(&feed.contract) {
+            catalog.keep_latest(&latest)?;
+        }
     }
     let areas = Arc::clone(areas);
     catalog.add_made("ref", "areas", Areas::table_schema(), move || areas.to_record_batch())?;

@@ -5,14 +5,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
-use arrow::datatypes::Schema;
 use serde_json::json;
 
 use super::{FOUND_WRONG, ReceiptFormat, text};
 use crate::app::WorkshopOptions;
 use crate::config::{self, KeySource, Settings};
 use crate::contract::Contract;
-use crate::fusion::{Catalog, Engine, QueryFile, SessionConfig};
+use crate::fusion::{Catalog, Engine, Known, Latest, QueryFile, SessionConfig};
 use crate::ingest::quarantine_schema;
 use crate::model::{Clock as _, Problem, SystemClock};
 use crate::place::Areas;
@@ -54,6 +53,9 @@ pub(super) fn promised(contracts: &[Arc<Contract>]) -> Result<Catalog> {
     for contract in contracts {
         let (department, feed) = (contract.feed.department(), contract.feed.feed());
         catalog.promise_feed(&contract.feed, contract.table_schema())?;
+        if let Some(latest) = Latest::of(contract) {
+            catalog.keep_latest(&latest)?;
+        }
         catalog.add_rows("quarantine", &format!("{department}__{feed}"), quarantine_schema(), Vec::new())?;
     }
     Ok(catalog)
@@ -101,15 +103,23 @@ fn follows(problem: &Problem, broken: &BTreeSet<String>) -> bool {
     problem.code == "CL020" && broken.iter().any(|feed| problem.message.ends_with(feed.as_str()))
 }
 
-/// The columns of every table that a fixture may give, by name.
-pub(super) fn schemas(city: &std::path::Path) -> Result<BTreeMap<String, Arc<Schema>>> {
+/// Every table that a fixture may give.
+pub(super) fn known(city: &std::path::Path) -> Result<Known> {
     let (contracts, problems) = config::contracts(city);
     if !problems.is_empty() {
         anyhow::bail!("{}", crate::app::problems_of(&problems));
     }
     let mut schemas = BTreeMap::from([("ref.areas".to_owned(), Areas::table_schema())]);
-    schemas.extend(contracts.iter().map(|contract| (contract.feed.to_string(), contract.table_schema())));
-    Ok(schemas)
+    for contract in &contracts {
+        let (department, feed) = (contract.feed.department(), contract.feed.feed());
+        schemas.insert(contract.feed.to_string(), contract.table_schema());
+        schemas.insert(format!("quarantine.{department}__{feed}"), quarantine_schema());
+        if contract.latest {
+            schemas.insert(format!("history.{department}__{feed}"), contract.table_schema());
+        }
+    }
+    let latest = contracts.iter().filter_map(|contract| Latest::of(contract)).collect();
+    Ok(Known { schemas, latest })
 }
 
 fn key_file(settings: &Settings) -> Option<&std::path::Path> {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
-use super::check::schemas;
+use super::check::known;
 use super::text;
 use crate::app::{WorkshopOptions, problems_of};
 use crate::fusion::{Query, QueryFile, QuerySet};
@@ -17,7 +17,7 @@ pub(super) fn lineage(options: WorkshopOptions, names: Vec<String>) -> Result<Ex
             Err(problems) => bail!("{}", problems_of(&problems)),
         }
     }
-    let tables: Vec<String> = schemas(&options.city)?.into_keys().collect();
+    let tables: Vec<String> = known(&options.city)?.schemas.into_keys().collect();
     let (set, problems) = QuerySet::order(queries, &tables);
     if !problems.is_empty() {
         bail!("{}", problems_of(&problems));

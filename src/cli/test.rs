@@ -4,13 +4,13 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
-use super::check::schemas;
+use super::check::known;
 use super::{FOUND_WRONG, text};
 use crate::app::{WorkshopOptions, problems_of};
 use crate::fusion::{Case, CaseOutcome, Query, QueryFile, QuerySet, run_case};
 
 pub(super) async fn test(options: WorkshopOptions, names: Vec<String>, update: bool) -> Result<ExitCode> {
-    let schemas = schemas(&options.city)?;
+    let known = known(&options.city)?;
     let (mut passed, mut failed, mut untested) = (0, 0, 0);
     let mut queries = Vec::new();
     for file in QueryFile::read_all(&options.city.join("queries"), "queries")? {
@@ -19,7 +19,7 @@ pub(super) async fn test(options: WorkshopOptions, names: Vec<String>, update: b
             Err(problems) => bail!("{}", problems_of(&problems)),
         }
     }
-    let (set, problems) = QuerySet::order(queries, &schemas.keys().cloned().collect::<Vec<_>>());
+    let (set, problems) = QuerySet::order(queries, &known.schemas.keys().cloned().collect::<Vec<_>>());
     if !problems.is_empty() {
         bail!("{}", problems_of(&problems));
     }
@@ -35,8 +35,7 @@ pub(super) async fn test(options: WorkshopOptions, names: Vec<String>, update: b
             untested += 1;
         }
         for case in cases {
-            let schema_of = |table: &str| schemas.get(table).cloned();
-            match run_case(query, set.ordered(), &case, &schema_of, update).await {
+            match run_case(query, set.ordered(), &case, &known, update).await {
                 Ok(CaseOutcome::Passed) => passed += 1,
                 Ok(CaseOutcome::Updated) => {
                     text::out(&format!("{name:<28} {}: what is expected was written", case.name()));

@@ -135,6 +135,7 @@ impl Compiler {
             version: document.version.clone(),
             title: Title { en: feed.to_string(), zh: feed.to_string() },
             key: key(object),
+            latest: false,
             columns,
             event_time: None,
             place: Place::Nowhere,
@@ -364,6 +365,7 @@ impl Compiler {
             "cityloomPlace",
             "cityloomExtraColumns",
             "cityloomTolerance",
+            "cityloomUpsert",
         ];
         match custom.property.value.as_str() {
             "cityloomTitle" => {
@@ -389,6 +391,13 @@ impl Compiler {
                     contract.tolerance = Tolerance { rows, share };
                 }
             }
+            "cityloomUpsert" if custom.value != "latest" => {
+                self.at(&custom.property, "cityloomUpsert knows only `latest`");
+            }
+            "cityloomUpsert" if contract.key.is_empty() => {
+                self.at(&custom.property, "cityloomUpsert: say which columns are the `primaryKey`");
+            }
+            "cityloomUpsert" => contract.latest = true,
             "cityloomExtraColumns" if custom.value != "drop" => {
                 self.at(&custom.property, "cityloomExtraColumns knows only `drop`");
             }

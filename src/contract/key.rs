@@ -55,7 +55,7 @@ impl Uniqueness {
         let unique: Vec<usize> =
             (0..contract.columns.len()).filter(|&i| contract.columns[i].unique).collect();
         Self {
-            key: contract.key.clone(),
+            key: contract.once().to_vec(),
             unique_seen: vec![HashSet::new(); unique.len()],
             unique,
             key_seen: KeySet::default(),

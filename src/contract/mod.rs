@@ -39,6 +39,8 @@ pub struct Contract {
     pub columns: Vec<Column>,
     /// Indices of the primary key's columns, in key order; empty where there is none.
     pub key: Vec<usize>,
+    /// Whether a key may come again, and queries read its newest row; else it is rejected.
+    pub latest: bool,
     /// Which column says when; none where `_event_time` stays null.
     pub event_time: Option<EventTime>,
     /// Where a row lies.
@@ -269,6 +271,11 @@ pub fn instant_type() -> DataType {
 }
 
 impl Contract {
+    /// The columns whose values together may come but once; empty where there are none.
+    pub fn once(&self) -> &[usize] {
+        if self.latest { &[] } else { &self.key }
+    }
+
     /// The columns as the contract names and types them, without the system columns.
     pub fn schema(&self) -> SchemaRef {
         Arc::new(Schema::new(self.columns.iter().map(Column::field).collect::<Vec<_>>()))

@@ -20,8 +20,9 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 
 use super::feed_table::{FeedTable, store_url};
+use super::latest::HISTORY;
 use super::made_table::MadeTable;
-use super::udf;
+use super::{Latest, udf};
 use crate::lake::Table;
 use crate::model::{FeedName, Micros};
 
@@ -92,6 +93,24 @@ impl Catalog {
         self.context.register_object_store(store_url(table)?.as_ref(), table.root_store());
         self.register(name.department(), name.feed(), Arc::new(FeedTable::new(Arc::clone(table))))?;
         self.feeds.insert(name.to_string(), Some(Arc::clone(table)));
+        Ok(())
+    }
+
+    /// From now on a feed that was added, or the rows that stand for it, shows of every key the newest row; all rows are in
+    /// `history.<department>__<feed>`.
+    ///
+    /// # Errors
+    /// Where there is no such feed, or it has not the key's columns.
+    pub fn keep_latest(&mut self, latest: &Latest) -> Result<()> {
+        let (department, feed) = (latest.feed.department(), latest.feed.feed());
+        let name = TableReference::full("city", department, feed);
+        let rows = self.context.deregister_table(name.clone())?;
+        let rows = rows.ok_or_else(|| DataFusionError::Plan(format!("`{}` is no feed", latest.feed)))?;
+        self.register(department, feed, Arc::new(latest.view(name, Arc::clone(&rows))?))?;
+        self.register(HISTORY, &latest.history(), rows)?;
+        if let Some(table) = self.feeds.get(&latest.feed.to_string()).cloned() {
+            self.feeds.insert(format!("{HISTORY}.{}", latest.history()), table);
+        }
         Ok(())
     }
 

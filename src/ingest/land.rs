@@ -277,7 +277,7 @@ impl Lander {
         source: impl FnOnce(&mut decode::Sink<'_>) -> Result<Option<ReadAs>, decode::Error> + Send + 'static,
     ) -> Result<Receipt, Refusal> {
         // One landing a keyed feed at a time: two at once could both bring the same key.
-        let mut keys = if feed.contract.key.is_empty() { None } else { Some(feed.keys.lock().await) };
+        let mut keys = if feed.contract.once().is_empty() { None } else { Some(feed.keys.lock().await) };
         let landed = match &mut keys {
             Some(keys) => feed.taken_keys(keys).await?,
             None => Arc::new(KeySet::default()),

@@ -32,7 +32,7 @@ impl Lander {
             Opened::Known(receipt) => return Ok(Trial { receipt, rejected: Vec::new() }),
             Opened::New(stamp, source) => (stamp, source),
         };
-        let landed = if feed.contract.key.is_empty() {
+        let landed = if feed.contract.once().is_empty() {
             Arc::new(KeySet::default())
         } else {
             let mut keys = feed.keys.lock().await;

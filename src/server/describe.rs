@@ -16,6 +16,7 @@ pub(super) fn contract(contract: &Contract) -> Value {
         "version": contract.version,
         "fresh_s": contract.freshness_s,
         "key": contract.key.iter().map(header).collect::<Vec<_>>(),
+        "latest": contract.latest,
         "event_time": contract.event_time.as_ref().map(|rule| {
             json!({
                 "column": header(&rule.column),

@@ -1,7 +1,6 @@
 //! The closed loop of a running server: a row raises an alert, the alert becomes an order, a unit takes it and
 //! reports it done; and no way of dying loses a step of it.
 
-
 use reqwest::StatusCode;
 use serde_json::json;
 

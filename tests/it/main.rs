@@ -40,4 +40,5 @@ mod server;
 mod stream;
 mod tidy;
 mod tolerance;
+mod upsert;
 mod veil;

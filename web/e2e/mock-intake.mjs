@@ -32,6 +32,7 @@ const contract = {
   version: '1.0.0',
   fresh_s: 120,
   key: [],
+  latest: false,
   event_time: { column: 'ts', future_s: 600 },
   place: { kind: 'point', columns: ['lng', 'lat'], crs: 'WGS84', outside_refused: false },
   columns: [

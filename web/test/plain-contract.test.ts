@@ -26,6 +26,7 @@ const wire = {
     version: '1.0.0',
     fresh_s: 120,
     key: ['a', 'b'],
+    latest: false,
     event_time: { column: 'ts', future_s: 600, late_s: 172_800 },
     place: { kind: 'point', columns: ['lng', 'lat'], crs: 'WGS84', outside_refused: true },
     columns: [
@@ -63,6 +64,9 @@ describe('a contract in plain words', () => {
       'Place: lng (east) and lat (north) in WGS84, within the city',
       'Late when nothing has come for 2 min',
     ]);
+    expect(english(sentences({ ...contract, latest: true }))[0]).toBe(
+      'Of each a + b the newest row counts; one that is known may come again',
+    );
     expect(sentences({ ...contract, key: [], eventTime: null, place: null, freshS: null })).toEqual([]);
   });
 });

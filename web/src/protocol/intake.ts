@@ -61,6 +61,8 @@ export type Contract = {
   readonly version: string;
   readonly freshS: number | null;
   readonly key: readonly string[];
+  /** A key may come again; its newest row counts. */
+  readonly latest: boolean;
   readonly eventTime: { readonly column: string; readonly futureS: number; readonly lateS: number | null } | null;
   readonly place: ContractPlace | null;
   readonly columns: readonly ContractColumn[];
@@ -211,6 +213,7 @@ function readContract(value: unknown): Contract {
     version: text(f, 'version'),
     freshS: numberOrNull(f, 'fresh_s'),
     key: texts(f['key'], 'key'),
+    latest: flag(f, 'latest'),
     eventTime:
       rule === null
         ? null

@@ -87,8 +87,14 @@ function duration(seconds: number): Bilingual {
 /** What holds for the whole of a file. */
 export function sentences(contract: Contract): readonly Bilingual[] {
   const told: Bilingual[] = [];
-  if (contract.key.length > 0)
-    told.push(w(`主键：${contract.key.join('、')}，每个主键一行`, `One row of each ${contract.key.join(' + ')}`));
+  if (contract.key.length > 0) {
+    const [zh, en] = [contract.key.join('、'), contract.key.join(' + ')];
+    told.push(
+      contract.latest
+        ? w(`主键：${zh}，以最新一行为准`, `Of each ${en} the newest row counts; one that is known may come again`)
+        : w(`主键：${zh}，每个主键一行`, `One row of each ${en}`),
+    );
+  }
   if (contract.eventTime !== null) {
     const { column, futureS, lateS } = contract.eventTime;
     const future = duration(futureS);
