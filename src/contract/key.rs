@@ -20,7 +20,7 @@ impl KeySet {
     /// # Errors
     /// Where the key's columns cannot be brought into row form.
     pub fn insert(&mut self, key: &[ArrayRef]) -> Result<(), ArrowError> {
-        self.0.extend(fingerprints(key)?);
+        self.0.extend(prints(key)?);
         Ok(())
     }
 
@@ -87,7 +87,7 @@ impl Uniqueness {
                 .collect::<Vec<_>>()
                 .join("+");
             let value = |row| columns.iter().filter_map(|c| excerpt(c, row)).collect::<Vec<_>>().join("+");
-            for (row, print) in fingerprints(&columns)?.into_iter().enumerate() {
+            for (row, print) in prints(&columns)?.into_iter().enumerate() {
                 if rejects.contains_key(&row) {
                     continue;
                 }
@@ -107,7 +107,7 @@ impl Uniqueness {
         }
         for (seen, &column) in self.unique_seen.iter_mut().zip(&self.unique) {
             let array = batch.column(column);
-            for (row, print) in fingerprints(std::slice::from_ref(array))?.into_iter().enumerate() {
+            for (row, print) in prints(std::slice::from_ref(array))?.into_iter().enumerate() {
                 if array.is_null(row) || rejects.contains_key(&row) || seen.insert(print) {
                     continue;
                 }
@@ -128,7 +128,16 @@ impl Uniqueness {
     }
 }
 
-fn fingerprints(columns: &[ArrayRef]) -> Result<Vec<u128>, ArrowError> {
+/// A fingerprint of each row's values: equal where they are.
+///
+/// # Errors
+/// Where the columns cannot be brought into row form.
+pub fn fingerprints(batch: &RecordBatch) -> Result<Vec<u128>, ArrowError> {
+    // Rows of no columns are all alike.
+    if batch.num_columns() == 0 { Ok(vec![0; batch.num_rows()]) } else { prints(batch.columns()) }
+}
+
+fn prints(columns: &[ArrayRef]) -> Result<Vec<u128>, ArrowError> {
     let fields = columns.iter().map(|c| SortField::new(c.data_type().clone())).collect();
     let rows = RowConverter::new(fields)?.convert_columns(columns)?;
     Ok(rows.iter().map(|row| xxh3_128(row.as_ref())).collect())

@@ -13,7 +13,7 @@ mod time_format;
 pub use check::{Checked, Reject, check};
 pub use compile::{ContractError, parse};
 pub(crate) use compile::{closest, unknown_key, yaml_message};
-pub use key::{KeySet, Uniqueness};
+pub use key::{KeySet, Uniqueness, fingerprints};
 
 use std::collections::HashSet;
 use std::fmt;

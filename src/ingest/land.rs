@@ -16,6 +16,7 @@ use tokio::sync::{Mutex, mpsc};
 use uuid::Uuid;
 
 use super::known_keys::KnownKeys;
+use super::mended::Mended;
 use super::place_rows::Placer;
 use super::running::Running;
 use super::sift::{Counts, Sieve, Sifted};
@@ -24,7 +25,7 @@ use super::{Bounds, Receipt, Refusal, quarantine};
 use crate::contract::{Contract, KeySet, Place, Uniqueness};
 use crate::decode::{self, Progress, ReadAs, Request, Rows};
 use crate::lake::{Commit, Cursor, FileWriter, Lake, Landing, Table, TableName, Written};
-use crate::model::{Clock, FeedName, Micros};
+use crate::model::{Clock, FeedName};
 use crate::place::Areas;
 use crate::sandbox::Decoder;
 
@@ -205,13 +206,16 @@ impl Lander {
             return duplicate(earlier, &upload.name, started).map(Opened::Known);
         }
         let submission = feed.admits(&terms)?;
-        let came = terms.mends.as_deref().and_then(|first| feed.first_came(first));
+        let mended = match &terms.mends {
+            Some(first) => feed.waiting(first).await?,
+            None => Mended::default(),
+        };
         file.rewind().map_err(io)?;
         let name = upload.name.clone();
         let stamp = Stamp {
             submission,
             mends: terms.mends,
-            came,
+            mended,
             file: upload.name,
             sha256,
             cursor: None,
@@ -255,7 +259,7 @@ impl Lander {
         let stamp = Stamp {
             submission: Uuid::now_v7().to_string(),
             mends: None,
-            came: None,
+            mended: Mended::default(),
             file: source.to_owned(),
             sha256: String::new(),
             cursor,
@@ -322,15 +326,14 @@ impl Lander {
 
     /// What sifts the rows of a submission, where `landed` are the keys that are taken.
     pub(super) fn sieve(&self, feed: &Feed, stamp: &Stamp, landed: Arc<KeySet>) -> Result<Sieve, Refusal> {
-        let now = self.clock.now();
         Ok(Sieve {
             contract: Arc::clone(&feed.contract),
             placer: Placer::new(feed.contract.place.clone(), Arc::clone(&self.areas)),
             veil: Veil::new(&feed.contract, self.veil_key.as_ref())?,
             unique: Uniqueness::new(&feed.contract),
             landed,
-            now,
-            came: stamp.came.unwrap_or(now),
+            now: self.clock.now(),
+            mended: stamp.mended.clone(),
             submission: stamp.submission.clone(),
             file: stamp.file.clone(),
             counts: Counts::default(),
@@ -361,8 +364,8 @@ impl Feed {
 pub(super) struct Stamp {
     submission: String,
     mends: Option<String>,
-    /// When the first submission of those that it mends came.
-    came: Option<Micros>,
+    /// The rejected rows that it may bring again.
+    mended: Mended,
     file: String,
     sha256: String,
     cursor: Option<Cursor>,

@@ -1,7 +1,7 @@
 //! Landing: a file or a live batch in, a receipt out.
 //!
 //! `land.rs` moves bytes, `sift.rs` decides row by row, `place_rows.rs` says where rows lie, `quarantine.rs` keeps
-//! what was rejected, `rejects.rs` gives it back, `veil.rs` keeps from both what the contract says. `submissions.rs`
+//! what was rejected, `rejects.rs` gives it back, `mended.rs` tells it when it comes again, `veil.rs` keeps from both what the contract says. `submissions.rs`
 //! reads what landed and withdraws it, `footprint.rs` says where it fell, `try_out.rs` checks without landing. `uploads.rs`
 //! keeps what comes in parts, `bounds.rs` says how much comes at once. What becomes of landed rows is not known here.
 
@@ -9,6 +9,7 @@ mod bounds;
 mod footprint;
 mod known_keys;
 mod land;
+mod mended;
 mod place_rows;
 mod quarantine;
 mod receipt;

@@ -13,6 +13,7 @@ use arrow::datatypes::{DataType, Date32Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
+use super::mended::Mended;
 use super::place_rows::{Placed, Placer};
 use super::quarantine::{Rejected, raw_json};
 use super::veil::Veil;
@@ -42,8 +43,8 @@ pub(super) struct Sieve {
     pub(super) unique: Uniqueness,
     pub(super) landed: Arc<KeySet>,
     pub(super) now: Micros,
-    /// When its rows first came: now, or when the submission did that it mends.
-    pub(super) came: Micros,
+    /// The rejected rows that it may bring again.
+    pub(super) mended: Mended,
     pub(super) submission: String,
     pub(super) file: String,
     pub(super) counts: Counts,
@@ -57,7 +58,7 @@ impl Sieve {
         self.veil.reasons(&mut rejects);
         let placed = self.placer.place(&checked.batch, self.now)?;
         self.blame_place(&placed, &checked.batch, &mut rejects);
-        let event_time = self.event_time(&checked.batch, &mut rejects);
+        let event_time = self.event_time(&checked.batch, &mut rejects)?;
         if self.unique.watches() {
             self.unique.check(&checked.batch, &self.landed, &mut rejects)?;
         }
@@ -90,12 +91,12 @@ impl Sieve {
     }
 
     fn event_time(
-        &self,
+        &mut self,
         batch: &RecordBatch,
         rejects: &mut BTreeMap<usize, Vec<Reject>>,
-    ) -> TimestampMicrosecondArray {
+    ) -> Result<TimestampMicrosecondArray, ArrowError> {
         let Some(rule) = &self.contract.event_time else {
-            return TimestampMicrosecondArray::new_null(batch.num_rows()).with_timezone("UTC");
+            return Ok(TimestampMicrosecondArray::new_null(batch.num_rows()).with_timezone("UTC"));
         };
         let column = &self.contract.columns[rule.column];
         let array = batch.column(rule.column);
@@ -109,17 +110,24 @@ impl Sieve {
             _ => array.as_primitive::<TimestampMicrosecondType>().clone(),
         };
         let latest = self.now.0.saturating_add(rule.future_us);
-        let earliest = rule.late_us.map_or(i64::MIN, |late| self.came.0.saturating_sub(late));
-        for (row, time) in times.iter().enumerate() {
-            let code = match time {
-                Some(time) if time > latest => Code::EventTimeFuture,
-                Some(time) if time < earliest => Code::TooLate,
-                _ => continue,
+        let early =
+            rows_where(&times, |time| time > latest).into_iter().map(|row| (row, Code::EventTimeFuture));
+        let mut broken: Vec<(usize, Code)> = early.collect();
+        if let Some(late_us) = rule.late_us {
+            let earliest = |came: i64| came.saturating_sub(late_us);
+            let late = rows_where(&times, |time| time < earliest(self.now.0));
+            let came = self.mended.came(batch, &late)?;
+            let in_time = |(row, came): &(usize, Option<i64>)| {
+                came.is_some_and(|came| times.value(*row) >= earliest(came))
             };
-            let value = time.map(|time| Micros(time).to_rfc3339());
+            let late = late.into_iter().zip(came).filter(|row| !in_time(row));
+            broken.extend(late.map(|(row, _)| (row, Code::TooLate)));
+        }
+        for (row, code) in broken {
+            let value = Some(Micros(times.value(row)).to_rfc3339());
             rejects.entry(row).or_default().push(Reject { code, column: column.name.clone(), value });
         }
-        times
+        Ok(times)
     }
 
     fn quarantine(
@@ -177,6 +185,12 @@ impl Sieve {
         ]);
         RecordBatch::try_new(self.contract.table_schema(), columns)
     }
+}
+
+/// The rows whose time is such.
+fn rows_where(times: &TimestampMicrosecondArray, such: impl Fn(i64) -> bool) -> Vec<usize> {
+    let rows = times.iter().enumerate();
+    rows.filter_map(|(row, time)| time.is_some_and(&such).then_some(row)).collect()
 }
 
 /// One text in every row.

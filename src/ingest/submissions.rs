@@ -92,22 +92,6 @@ impl Feed {
         Ok(id)
     }
 
-    /// When the rows of that submission first came: mended rows are as late as they were, however long mending took.
-    pub(super) fn first_came(&self, id: &str) -> Option<Micros> {
-        let state = self.table.state();
-        let mut landing = state.landing(id)?;
-        // What is mended landed before its mend, so times only fall and the way ends.
-        while let Some(earlier) = landing
-            .receipt
-            .get("mends")
-            .and_then(|first| state.landing(first.as_str()?))
-            .filter(|earlier| earlier.landed_at < landing.landed_at)
-        {
-            landing = earlier;
-        }
-        Some(Micros(landing.landed_at))
-    }
-
     /// That there is no submission of that id.
     pub fn unknown(&self, id: &str) -> Refusal {
         Refusal::UnknownSubmission {

@@ -91,21 +91,24 @@ async fn mended_rows_are_as_late_as_they_were_however_long_mending_took() {
     let city = city("late: 2 d");
     fs::create_dir_all(city.data()).unwrap();
     let intake = Intake::open(&city).await;
-    let first = intake.land(&[("2025-03-02T08:00:00Z", 900)], None).await;
-    assert_eq!(told(&first), (0, vec![("OUT_OF_RANGE", 1)]));
+    let first = intake.land(&[("2025-03-02T08:00:00Z", 900), ("2025-03-02T08:30:00Z", 901)], None).await;
+    assert_eq!(told(&first), (0, vec![("OUT_OF_RANGE", 2)]));
 
     intake.clock.set(NOW.plus_seconds(MONTH_S));
-    let mended =
-        intake.land(&[("2025-03-02T08:00:00Z", 90), ("2025-03-02T09:00:00Z", 901)], Some(&first)).await;
-    assert_eq!(told(&mended), (1, vec![("OUT_OF_RANGE", 1)]));
-    let late_from_the_first = intake.land(&[("2025-03-01T07:00:00Z", 91)], Some(&first)).await;
-    assert_eq!(told(&late_from_the_first), (0, vec![("TOO_LATE", 1)]));
-    let unsaid = intake.land(&[("2025-03-02T09:00:00Z", 92)], None).await;
+    let (mended_row, again, still_wrong, new) = (
+        ("2025-03-02T08:00:00Z", 90),
+        ("2025-03-02T08:00:00Z", 91),
+        ("2025-03-02T08:30:00Z", 902),
+        ("2025-03-02T09:00:00Z", 50),
+    );
+    let unsaid = intake.land(&[mended_row], None).await;
     assert_eq!(told(&unsaid), (0, vec![("TOO_LATE", 1)]));
+    let mended = intake.land(&[mended_row, again, still_wrong, new], Some(&first)).await;
+    assert_eq!(told(&mended), (1, vec![("OUT_OF_RANGE", 1), ("TOO_LATE", 2)]), "one row was mended");
 
     intake.clock.set(NOW.plus_seconds(2 * MONTH_S));
-    let again = intake.land(&[("2025-03-02T09:00:00Z", 93)], Some(&mended)).await;
-    assert_eq!(told(&again), (1, vec![]), "a mend of a mend goes back to the first");
+    let last = intake.land(&[("2025-03-02T08:30:00Z", 93), new], Some(&mended)).await;
+    assert_eq!(told(&last), (1, vec![("TOO_LATE", 1)]), "a mend of a mend goes back to the first");
 }
 
 #[test]
