@@ -65,10 +65,10 @@ pub(super) async fn run(
 }
 
 fn runner(workshop: &Workshop, connector: &Connector) -> Result<Runner> {
-    let Connector { name, feed, every, source } = connector.clone();
+    let Connector { name, feed, units, every, source } = connector.clone();
     let what = || format!("[[connectors]] `{name}` in cityloom.toml");
     let feed = feed.to_string();
     workshop.lander.feed(&feed).with_context(what)?;
     let connector = source.connector(&workshop.clock).with_context(what)?;
-    Ok(Runner { name, feed, every, connector })
+    Ok(Runner { name, feed, units, every, connector })
 }

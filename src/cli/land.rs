@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{FOUND_WRONG, ReceiptFormat, text};
 use crate::app::{Workshop, WorkshopOptions};
 use crate::decode::Progress;
-use crate::ingest::{Receipt, Refusal, Upload};
+use crate::ingest::{Converted, Receipt, Refusal, Upload};
 
 pub(super) async fn land(
     options: WorkshopOptions,
@@ -76,6 +76,10 @@ fn receipt_text(receipt: &Receipt) -> String {
         format!("  quarantined  {}", HumanCount(receipt.rows_quarantined)),
     ];
     lines.extend(receipt.reasons.iter().map(|(code, rows)| format!("    {code:<20} {}", HumanCount(*rows))));
+    let unit = |(header, units): (&String, &Converted)| {
+        format!("  converted    {header}: {} → {}", units.from, units.to)
+    };
+    lines.extend(receipt.units.iter().map(unit));
     lines.push(format!("  time         {:.3} s", receipt.seconds));
     if receipt.rows_quarantined > 0 {
         let table = format!("quarantine.{}", receipt.feed.replace('.', "__"));

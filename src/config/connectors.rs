@@ -1,5 +1,6 @@
 //! What `[[connectors]]` of `cityloom.toml` means: which live sources are asked, and into which feed.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use crate::connect::{
     Open311Config, PostgresConfig, PostgresServer, Reading, RowPlace, Secret, SecretAt, Source,
     WebSocketConfig, Window,
 };
+use crate::contract::unit_is_known;
 use crate::model::{FeedName, Problem};
 
 /// A live source.
@@ -20,6 +22,8 @@ pub struct Connector {
     pub name: String,
     /// Where its rows land.
     pub feed: FeedName,
+    /// The units of its columns, by header, where they are not the contract's.
+    pub units: BTreeMap<String, String>,
     /// How long it rests between two askings.
     pub every: Duration,
     /// What is asked.
@@ -55,8 +59,11 @@ pub(super) fn resolve(
 }
 
 fn one(root: &Path, raw: raw::Connector) -> Result<Connector, Wrong> {
-    let raw::Connector { name, feed, http_poll, mqtt, nats, open311, postgres, websocket } = raw;
+    let raw::Connector { name, feed, units, http_poll, mqtt, nats, open311, postgres, websocket } = raw;
     let feed = feed.parse().map_err(|error| (feed.clone(), format!("feed: {error}")))?;
+    for (header, unit) in &units {
+        unit_is_known(unit).map_err(|error| (unit.clone(), format!("units: `{header}`: {error}")))?;
+    }
     let read = Folder { root };
     let sources: Vec<Result<(Duration, Source), Wrong>> = [
         http_poll.map(|raw| read.http_poll(raw)),
@@ -74,7 +81,7 @@ fn one(root: &Path, raw: raw::Connector) -> Result<Connector, Wrong> {
         (name.clone(), format!("it has {} sources; it must have one of {kinds}", sources.len()))
     })?;
     let (every, source) = source?;
-    Ok(Connector { name, feed, every, source })
+    Ok(Connector { name, feed, units, every, source })
 }
 
 /// Reads what names files of the city folder.

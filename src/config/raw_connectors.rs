@@ -1,5 +1,7 @@
 //! `[[connectors]]` of `cityloom.toml` as typed: every key known, none ignored.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
@@ -7,6 +9,8 @@ use serde::Deserialize;
 pub(super) struct Connector {
     pub name: String,
     pub feed: String,
+    #[serde(default)]
+    pub units: BTreeMap<String, String>,
     pub http_poll: Option<HttpPoll>,
     pub mqtt: Option<Mqtt>,
     pub nats: Option<Nats>,

@@ -1,13 +1,17 @@
 //! Asks a connector again and again, and lands what it gives. The only place that decides when to ask.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::datatypes::{Field, Schema};
+use arrow::error::ArrowError;
+use arrow::record_batch::RecordBatch;
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use tokio_util::sync::CancellationToken;
 
 use super::{Connector, Polled, Row, Trouble};
-use crate::ingest::{Cursor, Lander, Receipt, Refusal, text_columns};
+use crate::ingest::{Cursor, Lander, Receipt, Refusal, UNIT, text_columns};
 
 /// The first wait after a failure, and the longest.
 const WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
@@ -34,6 +38,8 @@ pub struct Runner {
     pub name: String,
     /// `<department>.<feed>`.
     pub feed: String,
+    /// The units of its columns, by header, where they are not the contract's.
+    pub units: BTreeMap<String, String>,
     /// How often it is asked.
     pub every: Duration,
     /// What is asked.
@@ -110,11 +116,18 @@ impl Runner {
             *cursor = Some(next);
             return Ok(Health::Quiet);
         }
+        let feed = lander.feed(&self.feed).map_err(|refusal| lasting(&refusal))?;
+        let measured = |header: &String| {
+            feed.contract.columns.iter().any(|it| it.header == *header && it.data_type.is_numeric())
+        };
+        if let Some(header) = self.units.keys().find(|header| !measured(header)) {
+            return Err(Trouble::Lasting(format!("units: the contract has no column of numbers `{header}`")));
+        }
         if self.connector.by_message() {
-            let feed = lander.feed(&self.feed).map_err(|refusal| lasting(&refusal))?;
             has_all_columns(&mut rows, feed.contract.columns.iter().map(|column| column.header.as_str()));
         }
-        let batch = text_columns(&rows).map_err(|error| Trouble::Lasting(error.to_string()))?;
+        let batch = text_columns(&rows).and_then(|batch| in_units(batch, &self.units));
+        let batch = batch.map_err(|error| Trouble::Lasting(error.to_string()))?;
         let mark = Cursor { source: self.name.clone(), state: Arc::new(next.clone()) };
         let landed = lander.land_live(&self.feed, batch, &self.name, Some(mark)).await;
         let receipt = landed.map_err(|refusal| {
@@ -133,6 +146,16 @@ fn has_all_columns<'a>(rows: &mut [Row], headers: impl Iterator<Item = &'a str>)
             first.insert(header.to_owned(), serde_json::Value::Null);
         }
     }
+}
+
+/// The batch with the units that the configuration says.
+fn in_units(batch: RecordBatch, units: &BTreeMap<String, String>) -> Result<RecordBatch, ArrowError> {
+    let field = |field: &Arc<Field>| {
+        let unit = units.get(field.name()).map(|unit| (UNIT.to_owned(), unit.clone()));
+        field.as_ref().clone().with_metadata(unit.into_iter().collect())
+    };
+    let schema = Schema::new(batch.schema().fields().iter().map(field).collect::<Vec<_>>());
+    batch.with_schema(Arc::new(schema))
 }
 
 fn lasting(refusal: &Refusal) -> Trouble {

@@ -7,7 +7,7 @@ use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, Date32Type, Float64Type, TimeUnit, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 
-use super::{Column, instant_type};
+use super::{Column, Conversion, instant_type};
 
 /// `source` in the type of `column`. Values that do not fit are null.
 ///
@@ -31,6 +31,20 @@ pub(super) fn cast_column(column: &Column, source: &ArrayRef) -> Result<ArrayRef
         }
         (_, to) => finite(to, safe(source, to)?, source),
     }
+}
+
+/// `source` in the type and in the unit of `column`. Values that do not fit are null.
+///
+/// # Errors
+/// As [`cast_column`].
+pub(super) fn convert_column(
+    column: &Column,
+    source: &ArrayRef,
+    conversion: Conversion,
+) -> Result<ArrayRef, ArrowError> {
+    let wide = cast_column(&Column { data_type: DataType::Float64, ..column.clone() }, source)?;
+    let converted: Float64Array = wide.as_primitive::<Float64Type>().unary(|value| conversion.of(value));
+    cast_column(column, &(Arc::new(converted) as ArrayRef))
 }
 
 fn safe(source: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {

@@ -3,15 +3,16 @@
 //! Rules run column by column; only rows that break one cost more than the scan.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, RecordBatch, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type};
+use arrow::datatypes::{DataType, Field, Float64Type, Schema};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
-use super::cast::cast_column;
-use super::{Code, Column, Contract};
+use super::cast::{cast_column, convert_column};
+use super::{Code, Column, Contract, Conversion, UNIT, UnitError};
 
 /// The longest value excerpt that quarantine keeps, in characters.
 const EXCERPT: usize = 256;
@@ -36,15 +37,50 @@ pub struct Checked {
     pub rejects: BTreeMap<usize, Vec<Reject>>,
 }
 
-/// Holds `source` (the contract's columns in the contract's order, in the file's types) against `contract`.
+/// A column whose unit in the file cannot become the contract's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("column `{header}`: {why}")]
+pub struct ColumnUnit {
+    /// Its header.
+    pub header: String,
+    /// Why not.
+    pub why: UnitError,
+}
+
+/// How the numbers of a file become the contract's units; none where they stay as they are.
+///
+/// # Errors
+/// The first column of which that cannot be said.
+pub fn conversions(contract: &Contract, source: &Schema) -> Result<Vec<Option<Conversion>>, ColumnUnit> {
+    let conversion = |(column, field): (&Column, &Arc<Field>)| {
+        let Some(from) = field.metadata().get(UNIT) else { return Ok(None) };
+        let between = match &column.unit {
+            Some(to) => Conversion::between(from, to),
+            None => Err(UnitError::Unstated { from: from.clone() }),
+        };
+        between.map_err(|why| ColumnUnit { header: column.header.clone(), why })
+    };
+    contract.columns.iter().zip(source.fields()).map(conversion).collect()
+}
+
+/// Holds `source` (the contract's columns in the contract's order, in the file's types) against `contract`, its numbers
+/// brought into the contract's units as `units` says, column by column.
 ///
 /// # Errors
 /// A column whose type has no way to the contract's: the file as a whole is not what was promised.
-pub fn check(contract: &Contract, source: &RecordBatch) -> Result<Checked, ArrowError> {
+pub fn check(
+    contract: &Contract,
+    source: &RecordBatch,
+    units: &[Option<Conversion>],
+) -> Result<Checked, ArrowError> {
     let mut rejects: BTreeMap<usize, Vec<Reject>> = BTreeMap::new();
     let mut columns = Vec::with_capacity(contract.columns.len());
-    for (column, array) in contract.columns.iter().zip(source.columns()) {
-        let typed = cast_column(column, array).map_err(|_| {
+    for (index, (column, array)) in contract.columns.iter().zip(source.columns()).enumerate() {
+        let typed = match units.get(index).copied().flatten() {
+            Some(conversion) => convert_column(column, array, conversion),
+            None => cast_column(column, array),
+        };
+        let typed = typed.map_err(|_| {
             let (from, to) = (array.data_type(), &column.data_type);
             ArrowError::CastError(format!(
                 "column `{}` is {from} in the file and cannot become {to}",
@@ -147,12 +183,9 @@ fn broken_text(column: &Column, text: &StringArray) -> Vec<(usize, Code)> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::super::parse;
     use super::*;
     use arrow::array::{Int64Array, TimestampNanosecondArray};
-    use arrow::datatypes::{Field, Schema};
 
     fn contract() -> Contract {
         parse(&"environment.air".parse().unwrap(), include_str!("testdata/air.odcs.yaml")).unwrap()
@@ -166,7 +199,7 @@ mod tests {
         let columns =
             (0..5).map(|i| Arc::new(rows.iter().map(|row| row[i]).collect::<StringArray>()) as ArrayRef);
         let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.collect()).unwrap();
-        let checked = check(&contract, &batch).unwrap();
+        let checked = check(&contract, &batch, &[]).unwrap();
         checked
             .rejects
             .iter()
@@ -208,7 +241,7 @@ mod tests {
             ("ts", Arc::new(TimestampNanosecondArray::from(vec![1_500, 2_000])) as ArrayRef),
         ])
         .unwrap();
-        let checked = check(&contract, &batch).unwrap();
+        let checked = check(&contract, &batch, &[]).unwrap();
         assert_eq!(checked.rejects[&1][0].code, Code::TypeMismatch);
         assert_eq!(checked.rejects[&1][0].value.as_deref(), Some("1099511627776"));
         assert_eq!(checked.batch.schema(), contract.schema());
@@ -222,7 +255,7 @@ mod tests {
         let batch =
             RecordBatch::try_from_iter([("x", Arc::new(Float64Array::from(vec![3.0, 3.5])) as ArrayRef)])
                 .unwrap();
-        let checked = check(&contract, &batch).unwrap();
+        let checked = check(&contract, &batch, &[]).unwrap();
         assert_eq!(checked.rejects.keys().copied().collect::<Vec<_>>(), [1]);
     }
 }

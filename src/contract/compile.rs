@@ -207,15 +207,23 @@ impl Compiler {
             allowed: allowed(property),
             format,
             timezone: self.timezone(options.default_timezone.as_ref()),
-            unit: property
-                .custom_properties
-                .iter()
-                .find(|c| c.property.value == "unit")
-                .and_then(|c| text(&c.value)),
+            unit: self.unit(property),
             description: property.description.clone(),
             classification: self.classification(property),
             on_landing: self.on_landing(property, &column_type),
         })
+    }
+
+    /// The unit, which must be known: files may come in another one.
+    fn unit(&mut self, property: &Property) -> Option<String> {
+        let custom = property.custom_properties.iter().find(|custom| custom.property.value == "unit")?;
+        let unit = text(&custom.value);
+        match unit.as_deref().map(super::unit_is_known) {
+            None => self.at(&custom.property, "unit is a text such as km/h"),
+            Some(Err(error)) => self.at(&custom.property, error.to_string()),
+            Some(Ok(())) => {}
+        }
+        unit
     }
 
     fn data_type(&mut self, property: &Property) -> Option<DataType> {

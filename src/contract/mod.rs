@@ -1,7 +1,8 @@
 //! A feed's promise (ODCS v3.1) and the vectorised check of batches against it.
 //!
 //! `spec.rs` is the YAML, `compile.rs` makes a [`Contract`] of it with every error at its line, `cast.rs` and
-//! `check.rs` hold batches against it, `key.rs` remembers keys. Where a row lies is `place`'s business.
+//! `check.rs` hold batches against it, `key.rs` remembers keys,
+//! `unit.rs` converts units. Where a row lies is `place`'s business.
 
 mod cast;
 mod check;
@@ -9,8 +10,9 @@ mod compile;
 mod key;
 mod spec;
 mod time_format;
+mod unit;
 
-pub use check::{Checked, Reject, check};
+pub use check::{Checked, ColumnUnit, Reject, check, conversions};
 pub use compile::{ContractError, parse};
 pub(crate) use compile::{closest, unknown_key, yaml_message};
 pub use key::{KeySet, Uniqueness, fingerprints};
@@ -25,6 +27,7 @@ use regex::Regex;
 
 use crate::model::{FeedName, Resolution};
 pub use time_format::{TimeFormat, midnight};
+pub use unit::{Conversion, UnitError, known as unit_is_known};
 
 /// A compiled contract: what every row of the feed must be.
 #[derive(Debug, Clone)]
@@ -104,7 +107,7 @@ pub struct Column {
     pub format: TimeFormat,
     /// The zone of times without an offset.
     pub timezone: Tz,
-    /// The unit (UCUM), for people.
+    /// The unit of its numbers.
     pub unit: Option<String>,
     /// For people.
     pub description: Option<String>,
@@ -261,6 +264,9 @@ impl fmt::Display for Code {
         f.write_str(self.as_str())
     }
 }
+
+/// Where a column's metadata says in which unit its numbers are.
+pub const UNIT: &str = "unit";
 
 /// Names of the columns that landing adds, in their order behind the contract's.
 pub const SYSTEM_COLUMNS: [&str; 6] = ["_cell", "_area", "_event_time", "_landed_at", "_submission", "_row"];

@@ -10,7 +10,7 @@ use encoding_rs_io::DecodeReaderBytesBuilder;
 use super::budget::{Budget, Metered};
 use super::dialect::{Dialect, with_point};
 use super::text_batch::TextBatch;
-use super::{Bound, Error, Request, Sink, cut};
+use super::{Bound, Error, Request, Sink, Wanted, cut};
 
 /// Bytes by which the dialect is told.
 const SAMPLE: u64 = 256 << 10;
@@ -45,8 +45,9 @@ pub(super) fn decode(mut text: impl Read, request: &Request, sink: &mut Sink<'_>
     }
     request.limits.holds(Bound::Columns, record.len() as u64)?;
     let headers = headers(&record)?;
-    let wanted = request.resolve(&headers)?;
+    let Wanted { indices: wanted, units } = request.resolve(&headers)?;
     let mut batch = TextBatch::new(request, sink);
+    batch.in_units(&units);
     let mut number = 0;
     budget.renew();
     while reader.read_byte_record(&mut record).map_err(unreadable)? {

@@ -46,6 +46,10 @@ const BATCH_ROWS: usize = 16_384;
 const LISTED: usize = 20;
 /// Text of a decoded batch, in bytes.
 const BATCH_BYTES: usize = 16 << 20;
+/// Where a column's metadata says in which unit its numbers are.
+pub const UNIT: &str = "unit";
+/// A longer text is no unit, in bytes.
+const UNIT_BYTES: usize = 64;
 
 /// A file format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -150,7 +154,8 @@ pub struct Request {
 /// Some rows of a file.
 #[derive(Debug)]
 pub struct Rows {
-    /// The wanted columns; text, or the file's own types. A column that the file lacks is all null.
+    /// The wanted columns; text, or the file's own types. A column that the file lacks is all null. Where the file says
+    /// in which unit a column's numbers are, the field's metadata has it under [`UNIT`].
     pub batch: RecordBatch,
     /// The rows' numbers in the file, from 1.
     pub numbers: Vec<i64>,
@@ -320,43 +325,90 @@ impl Tally {
     }
 }
 
+/// Where the wanted columns are among those of a file, and which unit its header names.
+#[derive(Debug, Clone, Default)]
+struct Wanted {
+    indices: Vec<Option<usize>>,
+    units: Vec<Option<String>>,
+}
+
 impl Request {
-    /// For each wanted header its index in `found`.
-    fn resolve(&self, found: &[String]) -> Result<Vec<Option<usize>>, Error> {
-        let resolved: Vec<Option<usize>> =
-            self.headers.iter().map(|header| found.iter().position(|name| name == header)).collect();
-        let missing = resolved.iter().zip(&self.required).zip(&self.headers);
+    /// For each wanted header its index in `found`: the header itself, or, of numbers, with a unit: `speed [mi/h]`.
+    fn resolve(&self, found: &[String]) -> Result<Wanted, Error> {
+        let mut wanted = Wanted::default();
+        for (header, numeric) in self.headers.iter().zip(&self.numeric) {
+            let (index, unit) = match found.iter().position(|name| name == header) {
+                Some(index) => (Some(index), None),
+                None if *numeric => in_unit(found, header)?.unzip(),
+                None => (None, None),
+            };
+            wanted.indices.push(index);
+            wanted.units.push(unit);
+        }
+        let missing = wanted.indices.iter().zip(&self.required).zip(&self.headers);
         let missing = missing.filter(|((index, required), _)| **required && index.is_none());
         let headers: Vec<String> = missing.map(|(_, header)| header.clone()).collect();
         if headers.is_empty() {
-            Ok(resolved)
+            Ok(wanted)
         } else {
             Err(Error::ColumnMissing { headers, found: listed(found) })
         }
     }
-}
 
-impl Request {
+    /// The field of a wanted column.
+    fn field(header: &str, kind: &DataType, unit: Option<&String>) -> Field {
+        let metadata = unit.map(|unit| (UNIT.to_owned(), unit.clone()));
+        Field::new(header, kind.clone(), true).with_metadata(metadata.into_iter().collect())
+    }
+
     /// A batch's columns by header, in the wanted order; a column that is not there is all null.
     ///
     /// # Errors
     /// Where a required column is missing.
     pub fn arrange(&self, batch: &RecordBatch) -> Result<RecordBatch, Error> {
         let found: Vec<String> = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
-        let columns: Vec<ArrayRef> = self
-            .resolve(&found)?
-            .into_iter()
-            .map(|index| match index {
-                Some(index) => Arc::clone(batch.column(index)),
+        let Wanted { indices, mut units } = self.resolve(&found)?;
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(indices.len());
+        for ((index, unit), numeric) in indices.iter().zip(&mut units).zip(&self.numeric) {
+            columns.push(match index {
+                Some(index) => Arc::clone(batch.column(*index)),
                 None => new_null_array(&DataType::Utf8, batch.num_rows()),
-            })
-            .collect();
-        let field =
-            |(header, column): (&String, &ArrayRef)| Field::new(header, column.data_type().clone(), true);
-        let fields: Vec<Field> = self.headers.iter().zip(&columns).map(field).collect();
+            });
+            if let Some(index) = index.filter(|_| *numeric && unit.is_none()) {
+                let said = batch.schema().field(index).metadata().get(UNIT).cloned();
+                *unit = said.filter(|unit| !unit.trim().is_empty()).map(|unit| cut_unit(&unit));
+            }
+        }
+        let field = |((header, column), unit): ((&String, &ArrayRef), &Option<String>)| {
+            Self::field(header, column.data_type(), unit.as_ref())
+        };
+        let fields: Vec<Field> = self.headers.iter().zip(&columns).zip(&units).map(field).collect();
         RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
             .map_err(|error| Error::Unreadable { format: "Arrow", why: error.to_string() })
     }
+}
+
+/// The column that is called `header` and says its unit, and that unit.
+fn in_unit(found: &[String], header: &str) -> Result<Option<(usize, String)>, Error> {
+    let unit = |name: &str| {
+        let unit =
+            name.trim().strip_prefix(header)?.trim_start().strip_prefix('[')?.strip_suffix(']')?.trim();
+        (!unit.is_empty()).then(|| cut_unit(unit))
+    };
+    let mut such = found.iter().enumerate().filter_map(|(index, name)| Some((index, unit(name)?)));
+    let first = such.next();
+    match such.next() {
+        None => Ok(first),
+        Some((_, other)) => {
+            let first = first.map_or_else(String::new, |(_, unit)| unit);
+            let why = format!("the column `{header}` stands twice, in `{first}` and in `{other}`; leave one");
+            Err(Error::Unreadable { format: "one table", why })
+        }
+    }
+}
+
+fn cut_unit(unit: &str) -> String {
+    unit.get(..unit.floor_char_boundary(UNIT_BYTES)).unwrap_or_default().to_owned()
 }
 
 /// Headers for people: the first few and how many more there are.

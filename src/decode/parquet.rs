@@ -3,6 +3,7 @@
 //! Text is read as views into the file's pages, so that a dictionary's one long value that is repeated a million times
 //! is measured before it is copied once.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,13 +12,18 @@ use std::sync::atomic::Ordering;
 use arrow::array::{Array as _, ArrayRef, AsArray as _};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
+use arrow::ipc::{self, root_as_message};
 use arrow::record_batch::RecordBatch;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use parquet::arrow::ARROW_SCHEMA_META_KEY;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
+use parquet::file::metadata::FileMetaData;
 
-use super::{BATCH_BYTES, BATCH_ROWS, Bound, Error, Limits, Progress, Request, Rows, Sink};
+use super::{BATCH_BYTES, BATCH_ROWS, Bound, Error, Limits, Progress, Request, Rows, Sink, UNIT};
 
 /// Values of a batch, over all columns.
 const BATCH_VALUES: usize = 1 << 20;
@@ -45,10 +51,10 @@ pub(super) fn decode(
     sink: &mut Sink<'_>,
 ) -> Result<(), Error> {
     let total = progress.total.load(Ordering::Relaxed);
-    let (mut reader, rows) = guarded(|| open(file, request))?;
+    let (mut reader, rows, units) = guarded(|| open(file, request))?;
     let mut number = 0_i64;
     while let Some(batch) = guarded(|| reader.next().transpose().map_err(unreadable))? {
-        let batch = request.arrange(&batch)?;
+        let batch = request.arrange(&in_units(batch, &units)?)?;
         for part in parts(&batch, &request.limits)? {
             let batch = guarded(|| copied(&batch.slice(part.start, part.len())))?;
             let first = number + 1;
@@ -62,10 +68,11 @@ pub(super) fn decode(
 }
 
 /// Holds the footer against the bounds, then begins with the first wanted page.
-fn open(file: File, request: &Request) -> Result<(ParquetRecordBatchReader, u64), Error> {
+fn open(file: File, request: &Request) -> Result<(ParquetRecordBatchReader, u64, Units), Error> {
     let limits = &request.limits;
     let options = || ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let footer = ArrowReaderMetadata::load(&file, options()).map_err(unreadable)?;
+    let units = units(footer.metadata().file_metadata());
     let columns = footer.parquet_schema().root_schema().get_fields().len();
     limits.holds(Bound::Columns, columns as u64)?;
     limits.holds(Bound::RowGroups, footer.metadata().num_row_groups() as u64)?;
@@ -74,7 +81,7 @@ fn open(file: File, request: &Request) -> Result<(ParquetRecordBatchReader, u64)
 
     let viewed: Vec<Field> = footer.schema().fields().iter().map(|field| viewed(field)).collect();
     let found: Vec<String> = viewed.iter().map(|field| field.name().clone()).collect();
-    let roots: Vec<usize> = request.resolve(&found)?.into_iter().flatten().collect();
+    let roots: Vec<usize> = request.resolve(&found)?.indices.into_iter().flatten().collect();
     for field in roots.iter().filter_map(|&root| viewed.get(root)) {
         flat(field, limits)?;
     }
@@ -93,7 +100,41 @@ fn open(file: File, request: &Request) -> Result<(ParquetRecordBatchReader, u64)
     let size = (BATCH_VALUES / roots.len().max(1)).clamp(64, BATCH_ROWS);
     let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, footer);
     let reader = builder.with_projection(mask).with_batch_size(size).build().map_err(unreadable)?;
-    Ok((reader, rows))
+    Ok((reader, rows, units))
+}
+
+/// Columns by name with the unit that the file says they are in.
+type Units = HashMap<String, String>;
+
+/// The units in the Arrow schema that writers put beside Parquet's own. Only names and texts are taken from it, and
+/// those from a buffer that was verified: its types are what the reader is kept from believing.
+fn units(footer: &FileMetaData) -> Units {
+    let mut beside = footer.key_value_metadata().into_iter().flatten();
+    let schema =
+        beside.find(|entry| entry.key == ARROW_SCHEMA_META_KEY).and_then(|entry| entry.value.as_ref());
+    let Some(bytes) = schema.and_then(|text| BASE64_STANDARD.decode(text).ok()) else { return Units::new() };
+    let message = bytes.strip_prefix(&[0xff; 4]).unwrap_or(&bytes).get(4..).unwrap_or_default();
+    let Ok(message) = root_as_message(message) else { return Units::new() };
+    let fields = message.header_as_schema().and_then(|schema| schema.fields());
+    let unit = |field: ipc::Field<'_>| {
+        let mut said = field.custom_metadata().into_iter().flatten();
+        let unit = said.find(|entry| entry.key() == Some(UNIT))?.value()?;
+        Some((field.name()?.to_owned(), unit.to_owned()))
+    };
+    fields.into_iter().flatten().filter_map(unit).collect()
+}
+
+/// The batch with its columns' units.
+fn in_units(batch: RecordBatch, units: &Units) -> Result<RecordBatch, Error> {
+    if units.is_empty() {
+        return Ok(batch);
+    }
+    let field = |field: &Arc<Field>| {
+        let unit = units.get(field.name()).map(|unit| (UNIT.to_owned(), unit.clone()));
+        field.as_ref().clone().with_metadata(unit.into_iter().collect())
+    };
+    let schema = Schema::new(batch.schema().fields().iter().map(field).collect::<Vec<_>>());
+    batch.with_schema(Arc::new(schema)).map_err(unreadable)
 }
 
 /// The field with text as views.

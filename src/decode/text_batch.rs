@@ -30,6 +30,14 @@ impl<'a, 'b> TextBatch<'a, 'b> {
         Self { schema, columns, numbers: Vec::new(), unreadable: Vec::new(), bytes: 0, longest, sink }
     }
 
+    /// The same with the units that the file's headers name.
+    pub(super) fn in_units(&mut self, units: &[Option<String>]) {
+        let named = self.schema.fields().iter().zip(units);
+        let fields =
+            named.map(|(field, unit)| Request::field(field.name(), field.data_type(), unit.as_ref()));
+        self.schema = Arc::new(Schema::new(fields.collect::<Vec<Field>>()));
+    }
+
     /// Appends a row: a value or null for each header.
     pub(super) fn row<'v>(
         &mut self,

@@ -336,6 +336,7 @@ impl Lander {
             mended: stamp.mended.clone(),
             submission: stamp.submission.clone(),
             file: stamp.file.clone(),
+            units: None,
             counts: Counts::default(),
         })
     }
@@ -388,6 +389,7 @@ impl Stamp {
             seconds: self.started.elapsed().as_secs_f64(),
             contract_version: feed.contract.version.clone(),
             mends: self.mends.clone(),
+            units: counts.units.clone(),
             read_as,
         }
     }
@@ -465,8 +467,7 @@ fn sift(
     source: impl FnOnce(&mut decode::Sink<'_>) -> Result<Option<ReadAs>, decode::Error>,
     sender: &mpsc::Sender<Sifted>,
 ) -> Result<(Counts, Option<ReadAs>), Refusal> {
-    let read_as = source(&mut |rows: Rows| {
-        let sifted = sieve.sift(&rows).map_err(|error| decode::Error::Stopped(error.to_string()))?;
+    let read_as = sieve.sift_all(source, |sifted| {
         sender.blocking_send(sifted).map_err(|_| decode::Error::Stopped("the lake takes no more rows".into()))
     })?;
     sieve.bearable()?;

@@ -55,7 +55,10 @@ impl Mended {
         at: i64,
     ) -> Result<(), ArrowError> {
         let sent: Vec<usize> = (0..contract.columns.len()).collect();
-        let checked = contract::check(contract, &rejects.project(&sent)?)?;
+        let sent = rejects.project(&sent)?;
+        let units = contract::conversions(contract, &sent.schema());
+        let units = units.map_err(|error| ArrowError::SchemaError(error.to_string()))?;
+        let checked = contract::check(contract, &sent, &units)?;
         let codes = rejects.column_by_name("_codes").and_then(|codes| codes.as_string_opt::<i32>());
         let rows: Vec<usize> = (0..rejects.num_rows()).collect();
         let came = earlier.came(&checked.batch, &rows)?;
@@ -173,7 +176,7 @@ mod tests {
 
     fn came(contract: &Contract, mended: &mut Mended, row: [&str; 5]) -> Option<i64> {
         let sent = rows(contract, &[(row, "")]).project(&[0, 1, 2, 3, 4]).unwrap();
-        mended.came(&contract::check(contract, &sent).unwrap().batch, &[0]).unwrap()[0]
+        mended.came(&contract::check(contract, &sent, &[]).unwrap().batch, &[0]).unwrap()[0]
     }
 
     #[test]

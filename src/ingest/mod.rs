@@ -21,14 +21,14 @@ mod try_out;
 mod uploads;
 mod veil;
 
-pub use crate::decode::{Document, Entity, Entry, entries, records, text_columns};
+pub use crate::decode::{Document, Entity, Entry, UNIT, entries, records, text_columns};
 pub use crate::lake::{Cursor, Tail};
 pub use bounds::Bounds;
 pub use footprint::{CellRows, Footprint, Mark};
 pub use land::{Feed, Lander, Terms, Upload};
 pub use quarantine::schema as quarantine_schema;
-pub use receipt::{Receipt, Refusal, Violation};
-pub use rejects::{RejectedRow, rejects_schema};
+pub use receipt::{Converted, Receipt, Refusal, Violation};
+pub use rejects::RejectedRow;
 pub use running::{Running, Ticket, UnderWay};
 pub use submissions::{Quality, Submission};
 pub use try_out::Trial;

@@ -1,5 +1,6 @@
 //! The table of rejected rows: code, column, value, file and row of each, and the row itself as JSON.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, StringBuilder, TimestampMicrosecondArray};
@@ -9,6 +10,7 @@ use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde_json::{Map, Value};
 
+use super::Converted;
 use super::veil::Veil;
 use crate::contract::{Reject, instant_type};
 
@@ -28,6 +30,9 @@ pub fn schema() -> SchemaRef {
         text("raw"),
     ]))
 }
+
+/// Columns that came in another unit, by header.
+pub(super) type Units = BTreeMap<String, Converted>;
 
 /// So much is shown of a value, in bytes.
 const SHOWN: usize = 1_024;
@@ -97,8 +102,13 @@ impl Rejected {
     }
 }
 
+/// A header as it stands in a file whose numbers are in another unit than the contract's.
+pub(super) fn header_in_unit(header: &str, units: &Units) -> String {
+    units.get(header).map_or_else(|| header.to_owned(), |unit| format!("{header} [{}]", unit.from))
+}
+
 /// A source row as JSON, by its headers; values as text, nulls and what the veil holds back left out.
-pub(super) fn raw_json(source: &RecordBatch, row: usize, veil: &Veil) -> String {
+pub(super) fn raw_json(source: &RecordBatch, row: usize, veil: &Veil, units: &Units) -> String {
     let mut object = Map::new();
     for (field, column) in source.schema().fields().iter().zip(source.columns()) {
         if column.is_null(row) {
@@ -107,7 +117,7 @@ pub(super) fn raw_json(source: &RecordBatch, row: usize, veil: &Veil) -> String 
         let shown = ArrayFormatter::try_new(column, &FormatOptions::default())
             .and_then(|formatter| formatter.value(row).try_to_string());
         if let Some(text) = veil.source(field.name(), shown.unwrap_or_default()) {
-            object.insert(field.name().clone(), Value::String(text));
+            object.insert(header_in_unit(field.name(), units), Value::String(text));
         }
     }
     Value::Object(object).to_string()

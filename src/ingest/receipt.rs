@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::contract::Tolerance;
+use crate::contract::{ColumnUnit, Tolerance, UnitError};
 use crate::decode::{self, ReadAs};
 use crate::lake;
 
@@ -36,9 +36,21 @@ pub struct Receipt {
     /// The submission whose rejected rows this one brings mended.
     #[serde(default)]
     pub mends: Option<String>,
+    /// Columns whose numbers were brought into the contract's unit, by header.
+    #[serde(default)]
+    pub units: BTreeMap<String, Converted>,
     /// How the file was read: format, encoding, delimiter; none for live batches.
     #[serde(default)]
     pub read_as: Option<ReadAs>,
+}
+
+/// The units of a column whose numbers were converted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Converted {
+    /// The file's.
+    pub from: String,
+    /// The contract's.
+    pub to: String,
 }
 
 /// One of the things that are wrong with a file that was refused whole.
@@ -92,6 +104,9 @@ pub enum Refusal {
     /// The file is not what it should be.
     #[error("{0}")]
     File(#[from] decode::Error),
+    /// A column is in a unit that cannot become the contract's.
+    #[error("{0}; convert the values, or mend the unit in the file")]
+    Unit(#[from] ColumnUnit),
     /// The file is larger than the configuration allows.
     #[error("the file has {bytes} bytes; at most {most} are taken")]
     TooLarge {
@@ -197,6 +212,8 @@ impl Refusal {
             Self::File(decode::Error::Scratch(_)) => "FILE_NOT_READ",
             Self::File(decode::Error::Unable(_)) => "DECODER_UNAVAILABLE",
             Self::File(_) => "FILE_UNREADABLE",
+            Self::Unit(ColumnUnit { why: UnitError::Unknown { .. }, .. }) => "UNIT_UNKNOWN",
+            Self::Unit(_) => "UNIT_MISMATCH",
             Self::TooLarge { .. } => "FILE_TOO_LARGE",
             Self::Intolerable { .. } => "TOO_MANY_REJECTED",
             Self::DiskFull { .. } | Self::NoRoom { .. } => "DISK_FULL",
@@ -207,7 +224,7 @@ impl Refusal {
         }
     }
 
-    /// Each thing that is wrong, where there are several: columns that are missing.
+    /// Each thing that is wrong, where a column is to blame: those that are missing, or in another unit.
     pub fn violations(&self) -> Vec<Violation> {
         match self {
             Self::File(decode::Error::ColumnMissing { headers, .. }) => {
@@ -218,6 +235,11 @@ impl Refusal {
                 };
                 headers.iter().map(violation).collect()
             }
+            Self::Unit(ColumnUnit { header, why }) => vec![Violation {
+                code: self.code().to_owned(),
+                column: header.clone(),
+                detail: why.to_string(),
+            }],
             Self::Intolerable { reasons, .. } => {
                 let violation = |(code, rows): (&String, &u64)| Violation {
                     code: code.clone(),

@@ -13,8 +13,9 @@ use futures::stream::{BoxStream, StreamExt as _};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::quarantine::{Units, header_in_unit};
 use super::{Feed, Refusal};
-use crate::contract::{Code, Contract};
+use crate::contract::{Code, Column, Contract, UNIT};
 
 /// What is added to the original columns, and where quarantine has it.
 const ADDED: [(&str, &str); 5] =
@@ -80,19 +81,22 @@ fn shown(value: Value) -> String {
     }
 }
 
-/// The columns of a file of rejected rows.
-pub fn rejects_schema(contract: &Contract) -> SchemaRef {
-    let headers = contract.columns.iter().map(|column| column.header.as_str());
-    let added = ADDED.iter().map(|(name, _)| *name).chain([LINE]);
-    let field = |name: &str| {
+/// The columns of a file of rejected rows of a submission that came in such units.
+fn schema(contract: &Contract, units: &Units) -> SchemaRef {
+    let original = |column: &Column| {
+        let unit = units.get(&column.header).map(|unit| (UNIT.to_owned(), unit.from.clone()));
+        let field = Field::new(header_in_unit(&column.header, units), DataType::Utf8, true);
+        field.with_metadata(unit.into_iter().collect())
+    };
+    let added = ADDED.iter().map(|(name, _)| *name).chain([LINE]).map(|name| {
         let kind = if name == "_row" { DataType::Int64 } else { DataType::Utf8 };
         Field::new(name, kind, true)
-    };
-    Arc::new(Schema::new(headers.chain(added).map(field).collect::<Vec<_>>()))
+    });
+    Arc::new(Schema::new(contract.columns.iter().map(original).chain(added).collect::<Vec<_>>()))
 }
 
-/// A batch of quarantine in the columns of [`rejects_schema`].
-fn as_sent(contract: &Contract, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+/// A batch of quarantine in the columns of [`schema`].
+fn as_sent(contract: &Contract, units: &Units, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let mut originals: Vec<StringBuilder> = contract.columns.iter().map(|_| StringBuilder::new()).collect();
     let mut lines = StringBuilder::new();
     let texts = |name: &str| batch.column_by_name(name).and_then(|texts| texts.as_string_opt::<i32>());
@@ -106,7 +110,8 @@ fn as_sent(contract: &Contract, batch: &RecordBatch) -> Result<RecordBatch, Arro
         let raw = text(raws);
         let mut values = values(&text(codes), &raw);
         for (builder, column) in originals.iter_mut().zip(&contract.columns) {
-            let value = values.as_mut().and_then(|values| values.get_mut(&column.header));
+            let header = header_in_unit(&column.header, units);
+            let value = values.as_mut().and_then(|values| values.get_mut(&header));
             builder.append_option(value.map(|value| shown(value.take())));
         }
         lines.append_option(values.is_none().then_some(raw));
@@ -118,15 +123,27 @@ fn as_sent(contract: &Contract, batch: &RecordBatch) -> Result<RecordBatch, Arro
         columns.push(column.ok_or_else(|| ArrowError::SchemaError(format!("quarantine has no `{name}`")))?);
     }
     columns.push(Arc::new(lines.finish()));
-    RecordBatch::try_new(rejects_schema(contract), columns)
+    RecordBatch::try_new(schema(contract, units), columns)
 }
 
 impl Feed {
-    /// The rejected rows of a submission in the columns of [`rejects_schema`], batch by batch.
+    /// The columns of a file of a submission's rejected rows: the file's own, in its units, and what is wrong.
+    pub fn rejects_schema(&self, submission: &str) -> SchemaRef {
+        schema(&self.contract, &self.units_of(submission))
+    }
+
+    /// The units in which a submission came, where they are not the contract's.
+    fn units_of(&self, submission: &str) -> Units {
+        let state = self.table.state();
+        let units = state.landing(submission).and_then(|landing| landing.receipt.get("units"));
+        units.and_then(|units| serde_json::from_value(units.clone()).ok()).unwrap_or_default()
+    }
+
+    /// The rejected rows of a submission in the columns of [`Feed::rejects_schema`], batch by batch.
     pub fn rejects(&self, submission: &str) -> BoxStream<'static, Result<RecordBatch, Refusal>> {
-        let contract = Arc::clone(&self.contract);
+        let (contract, units) = (Arc::clone(&self.contract), self.units_of(submission));
         let sent = move |batch: Result<RecordBatch, _>| {
-            as_sent(&contract, &batch?).map_err(|error| Refusal::Internal(error.to_string()))
+            as_sent(&contract, &units, &batch?).map_err(|error| Refusal::Internal(error.to_string()))
         };
         self.quarantine.rows_of(submission).map(sent).boxed()
     }
@@ -164,7 +181,7 @@ mod tests {
         rejected.push(9, &[ragged], "AQ-001;;");
         let batch = rejected.finish("a.csv", "s", "1.0.0", 1).unwrap();
 
-        let sent = as_sent(&contract, &batch).unwrap();
+        let sent = as_sent(&contract, &Units::default(), &batch).unwrap();
         let text = |name: &str| {
             let column = sent.column_by_name(name).unwrap().as_string::<i32>();
             column.iter().map(|value| value.unwrap_or("∅").to_owned()).collect::<Vec<_>>()

@@ -9,16 +9,17 @@ use arrow::array::{
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::FilterBuilder;
-use arrow::datatypes::{DataType, Date32Type, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Date32Type, Schema, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
 use super::mended::Mended;
 use super::place_rows::{Placed, Placer};
-use super::quarantine::{Rejected, raw_json};
+use super::quarantine::{Rejected, Units, raw_json};
 use super::veil::Veil;
-use crate::contract::{self, Code, Contract, KeySet, Reject, Uniqueness};
-use crate::decode::Rows;
+use super::{Converted, Refusal};
+use crate::contract::{self, Code, Contract, Conversion, KeySet, Reject, UNIT, Uniqueness};
+use crate::decode::{self, ReadAs, Rows};
 use crate::model::Micros;
 
 /// The rows of one batch, parted.
@@ -33,6 +34,8 @@ pub(super) struct Counts {
     pub(super) read: u64,
     pub(super) landed: u64,
     pub(super) reasons: BTreeMap<String, u64>,
+    /// Columns that came in another unit than the contract's.
+    pub(super) units: Units,
 }
 
 /// Sifts the batches of one submission.
@@ -47,12 +50,55 @@ pub(super) struct Sieve {
     pub(super) mended: Mended,
     pub(super) submission: String,
     pub(super) file: String,
+    /// How numbers become the contract's units; none until the first rows were seen.
+    pub(super) units: Option<Vec<Option<Conversion>>>,
     pub(super) counts: Counts,
 }
 
 impl Sieve {
-    pub(super) fn sift(&mut self, rows: &Rows) -> Result<Sifted, ArrowError> {
-        let mut checked = contract::check(&self.contract, &rows.batch)?;
+    /// Sifts all rows of `source` and hands them on. The answer is how it was read.
+    pub(super) fn sift_all(
+        &mut self,
+        source: impl FnOnce(&mut decode::Sink<'_>) -> Result<Option<ReadAs>, decode::Error>,
+        mut sifted: impl FnMut(Sifted) -> Result<(), decode::Error>,
+    ) -> Result<Option<ReadAs>, Refusal> {
+        let mut refused = None;
+        let read = source(&mut |rows: Rows| {
+            let stopped = |why: &dyn std::fmt::Display| decode::Error::Stopped(why.to_string());
+            if let Err(refusal) = self.take_units(&rows.batch.schema()) {
+                let why = stopped(&refusal);
+                refused = Some(refusal);
+                return Err(why);
+            }
+            sifted(self.sift(&rows).map_err(|error| stopped(&error))?)
+        });
+        // A reader knows only that nobody wanted more of it.
+        match refused {
+            Some(refusal) => Err(refusal),
+            None => Ok(read?),
+        }
+    }
+
+    /// A file's units are those of its first rows.
+    fn take_units(&mut self, source: &Schema) -> Result<(), Refusal> {
+        if self.units.is_some() {
+            return Ok(());
+        }
+        let units = contract::conversions(&self.contract, source)?;
+        let columns = self.contract.columns.iter().zip(source.fields()).zip(&units);
+        for ((column, field), _) in columns.filter(|(_, conversion)| conversion.is_some()) {
+            if let (Some(from), Some(to)) = (field.metadata().get(UNIT), &column.unit) {
+                let converted = Converted { from: from.clone(), to: to.clone() };
+                self.counts.units.insert(column.header.clone(), converted);
+            }
+        }
+        self.units = Some(units);
+        Ok(())
+    }
+
+    fn sift(&mut self, rows: &Rows) -> Result<Sifted, ArrowError> {
+        let units = self.units.as_deref().unwrap_or_default();
+        let mut checked = contract::check(&self.contract, &rows.batch, units)?;
         checked.batch = self.veil.batch(checked.batch)?;
         let mut rejects = checked.rejects;
         self.veil.reasons(&mut rejects);
@@ -139,7 +185,7 @@ impl Sieve {
         for (&row, reasons) in rejects {
             if let (Some(first), Some(number)) = (reasons.first(), rows.numbers.get(row)) {
                 *self.counts.reasons.entry(first.code.to_string()).or_default() += 1;
-                rejected.push(*number, reasons, &raw_json(&rows.batch, row, &self.veil));
+                rejected.push(*number, reasons, &raw_json(&rows.batch, row, &self.veil, &self.counts.units));
             }
         }
         for line in &rows.unreadable {

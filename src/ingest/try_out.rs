@@ -7,7 +7,7 @@ use super::rejects::{RejectedRow, rows};
 use super::sift::Sieve;
 use super::{Lander, Receipt, Refusal, Terms, Upload};
 use crate::contract::KeySet;
-use crate::decode::{self, ReadAs, Rows};
+use crate::decode::{self, ReadAs};
 
 /// So many rejected rows are shown.
 const SHOWN: usize = 100;
@@ -51,8 +51,7 @@ fn try_out(
     source: impl FnOnce(&mut decode::Sink<'_>) -> Result<Option<ReadAs>, decode::Error>,
 ) -> Result<(Sieve, Option<ReadAs>, Vec<RejectedRow>), Refusal> {
     let mut shown = Vec::new();
-    let read_as = source(&mut |read: Rows| {
-        let sifted = sieve.sift(&read).map_err(|error| decode::Error::Stopped(error.to_string()))?;
+    let read_as = sieve.sift_all(source, |sifted| {
         if let Some(bad) = sifted.bad.filter(|_| shown.len() < SHOWN) {
             shown.extend(rows(&bad, SHOWN - shown.len()));
         }

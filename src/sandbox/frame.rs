@@ -16,12 +16,14 @@ use arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Serialize};
 
 use super::{Confinement, Confines};
-use crate::decode::{Bound, Error, Limits, Packing, ReadAs, Request, Rows, Unreadable};
+use crate::decode::{Bound, Error, Limits, Packing, ReadAs, Request, Rows, UNIT, Unreadable};
 
 /// The longest frame: a batch is bounded well below.
 const MOST: usize = 96 << 20;
 /// The longest text of a line that is no row, and of the reason.
 const MOST_TOLD: usize = 4_096;
+/// The longest text of a unit.
+const MOST_UNIT: usize = 64;
 /// The column of the rows' numbers, beside the wanted ones.
 const NUMBERS: &str = "_number";
 
@@ -185,7 +187,12 @@ fn checked(batch: &RecordBatch, request: &Request) -> Result<(RecordBatch, Vec<i
     for column in columns {
         fits(column, &request.limits)?;
     }
-    let fields: Vec<Arc<Field>> = schema.fields().iter().take(columns.len()).map(Arc::clone).collect();
+    let field = |field: &Arc<Field>| {
+        let unit = field.metadata().get(UNIT).filter(|unit| unit.len() <= MOST_UNIT);
+        let metadata = unit.map(|unit| (UNIT.to_owned(), unit.clone()));
+        field.as_ref().clone().with_metadata(metadata.into_iter().collect())
+    };
+    let fields: Vec<Field> = schema.fields().iter().take(columns.len()).map(field).collect();
     let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.to_vec());
     Ok((batch.map_err(|error| error.to_string())?, numbers))
 }
@@ -234,7 +241,7 @@ impl From<End> for Result<ReadAs, Error> {
 
 /// A format's name as readers say it.
 fn known(name: &str) -> &'static str {
-    let names = ["Parquet", "CSV", "NDJSON", "GeoJSON", "Excel", "CAP", "GTFS-realtime", "text"];
+    let names = ["Parquet", "CSV", "NDJSON", "GeoJSON", "Excel", "CAP", "GTFS-realtime", "text", "one table"];
     let packings = [Packing::Gzip.name(), Packing::Zstd.name()];
     names.into_iter().chain(packings).find(|known| *known == name).unwrap_or("what it is called")
 }

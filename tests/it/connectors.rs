@@ -209,9 +209,9 @@ async fn a_real_day_of_polls_becomes_its_incidents_and_their_changes() {
         decoder: None,
     };
     let workshop = Workshop::open(&options).await.unwrap();
-    let Connector { name, source: config, .. } = workshop.settings.connectors[0].clone();
+    let Connector { name, units, source: config, .. } = workshop.settings.connectors[0].clone();
     let connector = config.connector(&workshop.clock).unwrap();
-    let runner = Runner { name, feed: FEED.into(), every: Duration::from_millis(2), connector };
+    let runner = Runner { name, feed: FEED.into(), units, every: Duration::from_millis(2), connector };
     let (shutdown, tally) = (CancellationToken::new(), Arc::new(Mutex::new(Tally::default())));
     source.says(200, polls[0].clone());
     let counted = Arc::clone(&tally);

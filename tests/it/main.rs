@@ -40,5 +40,6 @@ mod server;
 mod stream;
 mod tidy;
 mod tolerance;
+mod units;
 mod upsert;
 mod veil;

@@ -93,6 +93,10 @@ describe('what the server says', () => {
       ['A', 1],
     ]);
     expect(readReceipt(receipt).readAs).toEqual([]);
+    expect(readReceipt(receipt).units).toEqual([]);
+    expect(readReceipt({ ...receipt, units: { speed: { from: 'mi/h', to: 'km/h' } } }).units).toEqual([
+      { header: 'speed', from: 'mi/h', to: 'km/h' },
+    ]);
     const csv = { format: 'csv', packing: 'gzip', encoding: 'gb18030', byte_order_mark: true, delimiter: '\t' };
     expect(readReceipt({ ...receipt, read_as: { ...csv, decimal_comma: true } }).readAs).toEqual([
       'csv',

@@ -16,7 +16,7 @@ use parquet::file::properties::WriterProperties;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::ingest::{Refusal, rejects_schema};
+use crate::ingest::Refusal;
 use crate::server::ServerState;
 use crate::server::error::Error;
 
@@ -60,12 +60,12 @@ pub(in crate::server) async fn list(
             Ok(Json(json!({ "rejected": feed.first_rejects(&id, most).await? })).into_response())
         }
         "csv" => {
-            let first = csv_of(&RecordBatch::new_empty(rejects_schema(&feed.contract)), true);
+            let first = csv_of(&RecordBatch::new_empty(feed.rejects_schema(&id)), true);
             Ok(file("csv", "text/csv; charset=utf-8", Body::from_stream(csv(first, feed.rejects(&id)))))
         }
         "parquet" => {
             let bounded = WriterProperties::builder().set_max_row_group_row_count(Some(GROUP_ROWS)).build();
-            let writer = ArrowWriter::try_new(Vec::new(), rejects_schema(&feed.contract), Some(bounded));
+            let writer = ArrowWriter::try_new(Vec::new(), feed.rejects_schema(&id), Some(bounded));
             let bytes = parquet(writer.map_err(|error| Error::internal(&error))?, feed.rejects(&id));
             Ok(file("parquet", "application/vnd.apache.parquet", Body::from_stream(bytes)))
         }

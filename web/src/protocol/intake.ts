@@ -83,6 +83,8 @@ export type Receipt = {
   readonly seconds: number;
   readonly contractVersion: string;
   readonly mends: string | null;
+  /** Columns whose numbers were converted. */
+  readonly units: readonly { readonly header: string; readonly from: string; readonly to: string }[];
   /** How the file was read: format, packing, encoding, delimiter. */
   readonly readAs: readonly string[];
 };
@@ -243,6 +245,15 @@ function readAs(value: unknown): readonly string[] {
   return told.filter((word) => word !== null);
 }
 
+/** Receipts of earlier versions say no units. */
+function readUnits(value: unknown): Receipt['units'] {
+  if (value === null || value === undefined) return [];
+  return Object.entries(fields(value, 'units')).map(([header, unit]) => {
+    const f = fields(unit, header);
+    return { header, from: text(f, 'from'), to: text(f, 'to') };
+  });
+}
+
 export function readReceipt(value: unknown): Receipt {
   const f = fields(value, 'a receipt');
   const reasons = Object.entries(fields(f['reasons'], 'reasons')).map(([code, rows]) => [code, Number(rows)] as const);
@@ -259,6 +270,7 @@ export function readReceipt(value: unknown): Receipt {
     seconds: number(f, 'seconds'),
     contractVersion: text(f, 'contract_version'),
     mends: textOrNull(f, 'mends'),
+    units: readUnits(f['units']),
     readAs: readAs(f['read_as']),
   };
 }

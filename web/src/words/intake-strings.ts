@@ -65,6 +65,7 @@ export const INTAKE = {
   read: w('读取', 'Read'),
   number: w('编号', 'Number'),
   readAs: w('读取方式', 'Read as'),
+  converted: w('单位换算', 'Converted'),
   where: w('各行的落点', 'Where the rows fell'),
   whereLabel: w(
     '按网格计数的入库行，叉号为未通过的行；旁边有同样内容的文字',

@@ -129,6 +129,15 @@ function Figures({ receipt, landed }: { readonly receipt: Receipt; readonly land
       <p class="fine">
         <code>{receipt.file}</code> · <Say of={INTAKE.number} /> <code>{receipt.submission}</code> ·{' '}
         {receipt.seconds.toFixed(2)} s
+        {receipt.units.map(({ header, from, to }) => (
+          <span key={header}>
+            {' '}
+            · <Say of={INTAKE.converted} />{' '}
+            <code class="converted">
+              {header}: {from} → {to}
+            </code>
+          </span>
+        ))}
         {receipt.readAs.length > 0 && (
           <>
             {' '}
