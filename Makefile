@@ -30,8 +30,9 @@ build: web       ## the optimised binary, pages inside
 
 bench: build $(PEERS)/ready   ## measure beside chdb, DuckDB and polars, write docs/benchmarks.md
 	$(CARGO) bench --locked --no-run
-	$(PEERS)/bin/python benches/peers/run.py $(TARGET)/release/cityloom $(call bench-program,refresh) $(call bench-program,layout) \
-	  $(BENCH_ROWS) $(TARGET)/bench docs/benchmarks.md
+	$(PEERS)/bin/python benches/peers/run.py --cityloom $(TARGET)/release/cityloom --refresh $(call bench-program,refresh) \
+	  --live $(call bench-program,live) --layout $(call bench-program,layout) \
+	  --rows $(BENCH_ROWS) --work $(TARGET)/bench --page docs/benchmarks.md
 	$(CARGO) bench --locked --bench kernels
 
 test: setup lint rust-test sql-test web-test e2e   ## everything that must hold

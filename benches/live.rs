@@ -1,6 +1,6 @@
 //! Live batches of 100 rows in 20 feeds: through the log and the tail, and as commits of their own.
-//! `cargo bench --bench live -- 2000` lands so many batches each way, checked and placed as a connector's are. One JSON object
-//! a way: batches a second, milliseconds until the acknowledgement and until a query finds the rows, bytes written for each
+//! `cargo bench --bench live -- 2000 FOLDER` lands so many batches each way below the folder, or else where temporary files are
+//! (which may be memory, where a sync costs nothing), checked and placed as a connector's are. One JSON object a way: batches a second, milliseconds until the acknowledgement and until a query finds the rows, bytes written for each
 //! byte received.
 #![expect(clippy::print_stdout, reason = "it is what a benchmark is for")]
 
@@ -153,10 +153,12 @@ async fn measure(way: &str, tail: Tail, batches: usize, folder: &Path) -> Outcom
 }
 
 fn main() -> Outcome<()> {
-    let batches = std::env::args().find_map(|count| count.parse().ok()).unwrap_or(2_000);
+    let given: Vec<String> = std::env::args().skip(1).filter(|given| !given.starts_with("--")).collect();
+    let batches = given.first().map_or(Ok(2_000), |count| count.parse())?;
+    let below = given.get(1).map_or_else(std::env::temp_dir, Into::into);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     for (way, age_s) in [("tail", 60), ("commit", 0)] {
-        let folder = tempfile::tempdir()?;
+        let folder = tempfile::tempdir_in(&below)?;
         let tail = Tail { age_s, bytes: 16 << 20, rows: 65_536 };
         runtime.block_on(measure(way, tail, batches, folder.path()))?;
     }

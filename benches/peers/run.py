@@ -1,10 +1,11 @@
 """cityloom and its peers on the same rows: lands them, fuses them, holds the results against each other, writes the page.
 
-    run.py CITYLOOM_BINARY REFRESH_BENCH LAYOUT_BENCH ROWS FOLDER PAGE
+    run.py --cityloom BINARY --refresh BENCH --live BENCH --layout BENCH --rows ROWS --work FOLDER --page FILE
 
 This process stays small: a child's peak memory counts from what its parent had when it began.
 """
 
+import argparse
 import json
 import os
 import platform
@@ -23,6 +24,7 @@ CITY = HERE.parent.parent
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 UPLOAD_ROWS = 500_000
 LAYOUT_ROWS = 10_000_000
+LIVE_BATCHES = 10_000
 SUMS = "SELECT count(*) AS cells, sum(n) AS rows, sum(mean) AS means, sum(most) AS most FROM ({})"
 BY_CELL = "SELECT count(*) AS n, avg(speed_kmh) AS mean, max(speed_kmh) AS most FROM traffic.speed GROUP BY {}"
 
@@ -153,6 +155,18 @@ def refreshing(bench, histories):
     return table(["", "ms after a drop", "time, cityloom = 1", "insert + read", "ms full recompute", "peak MB"], lines)
 
 
+def live(bench, batches, work):
+    """Live batches of many feeds at once: through the log and the tail, and as commits of their own."""
+    out, _, _ = run(bench, batches, work)
+    names = {"tail": "log and tail, landed behind", "commit": "each a commit of its own"}
+    lines = []
+    for it in map(json.loads, out.splitlines()):
+        times = [f"{it[name]:.1f}" for name in ["ack_p50_ms", "ack_p99_ms", "queryable_p50_ms", "queryable_p99_ms"]]
+        lines.append([names[it["way"]], str(it["commits_per_s"]), *times, f"{it['written_per_received']:.2f}"])
+    head = ["", "batches/s", "acknowledged, median ms", "99 of 100 within ms", "found by SQL, median ms", "99 of 100 within ms", "bytes written per byte received"]
+    return table(head, lines)
+
+
 def layouts(bench, rows):
     """How a merged file should lie: the order of its rows, its row groups, its compression, its bloom filters."""
     out, _, _ = run(bench, rows)
@@ -176,8 +190,12 @@ def machine():
 
 
 def main():
-    binary, bench, layout = (Path(given).resolve() for given in sys.argv[1:4])
-    rows, work, page = int(sys.argv[4]), Path(sys.argv[5]).resolve(), Path(sys.argv[6])
+    given = argparse.ArgumentParser()
+    for name in ["cityloom", "refresh", "live", "layout", "work", "page"]:
+        given.add_argument(f"--{name}", type=lambda path: Path(path).resolve(), required=True)
+    given.add_argument("--rows", type=int, required=True)
+    given = given.parse_args()
+    binary, rows, work = given.cityloom, given.rows, given.work
     work.mkdir(parents=True, exist_ok=True)
     source = work / f"speed-{rows}.parquet"
     if not source.exists():
@@ -185,8 +203,9 @@ def main():
     landed = landing(binary, source, work, rows)
     start, fused = fusion(binary, work)
     upload_rows, formats, waits = uploads.measure(binary, source, UPLOAD_ROWS, work / "uploads")
-    refreshed = refreshing(bench, [int(rows) for rows in os.environ.get("BENCH_HISTORIES", "1000000 10000000 100000000").split()])
-    laid_out = layouts(layout, LAYOUT_ROWS)
+    lived = live(given.live, LIVE_BATCHES, work)
+    refreshed = refreshing(given.refresh, [int(rows) for rows in os.environ.get("BENCH_HISTORIES", "1000000 10000000 100000000").split()])
+    laid_out = layouts(given.layout, LAYOUT_ROWS)
     versions = ", ".join(f"{name} {version(name)}" for name in ["chdb", "duckdb", "polars", "polars-h3", "pyarrow"])
     template = (HERE / "page.md").read_text()
     values = {
@@ -201,13 +220,15 @@ def main():
         "uploads": table(["", "million rows/s", "MB/s of body", "bytes written per byte received"], formats),
         "small": table(["senders at once", "submissions/s", "acknowledged, median ms", "99 of 100 within ms"], waits),
         "start": f"{start:.2f}",
+        "live_batches": f"{LIVE_BATCHES:,}",
+        "live": lived,
         "refresh": refreshed,
         "layout_rows": f"{LAYOUT_ROWS / 1e6:g} million",
         "layout": laid_out,
     }
     for name, value in values.items():
         template = template.replace("{" + name + "}", value)
-    page.write_text(template)
+    given.page.write_text(template)
     print(template)
 
 

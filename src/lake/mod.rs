@@ -7,6 +7,8 @@ mod arrange;
 mod behind;
 mod bucket;
 mod compact;
+#[cfg(test)]
+mod day_tests;
 mod durable_fs;
 mod encoding;
 mod error;

@@ -34,6 +34,7 @@ mod plug;
 mod readers;
 mod reload;
 mod resumable;
+mod retention;
 mod samples;
 mod serve;
 mod server;
