@@ -16,7 +16,7 @@ WEB_SOURCES  := $(shell find web/src web/public web/index.html web/intake.html w
 bench-program = "$$($(CARGO) bench --locked --no-run --bench $(1) --message-format=json 2>/dev/null | sed -n 's/.*"executable":"\([^"]*$(1)-[^"]*\)".*/\1/p')"
 
 .DEFAULT_GOAL := help
-.PHONY: help tools demo build bench test soak setup lint fmt rust-test sql-test web-test e2e web clean
+.PHONY: help tools demo build bench test soak setup lint fmt rust-test sql-test fuzz web-test e2e web clean
 
 help:            ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,11 +35,12 @@ bench: build $(PEERS)/ready   ## measure beside chdb, DuckDB and polars, write d
 	  --rows $(BENCH_ROWS) --work $(TARGET)/bench --page docs/benchmarks.md
 	$(CARGO) bench --locked --bench kernels
 
-test: setup lint rust-test sql-test web-test e2e   ## everything that must hold
+test: setup lint rust-test sql-test fuzz web-test e2e   ## everything that must hold
 	@echo "== all checks passed"
 
-soak: web        ## pull the plug of a running city 200 times (CITYLOOM_KILLS=1000 for more)
+soak: web        ## pull the plug of a running city 200 times (CITYLOOM_KILLS=1000 for more), and live a whole day of seconds
 	CITYLOOM_KILLS=$${CITYLOOM_KILLS:-200} $(CARGO) test --locked --test it plug:: -- --nocapture
+	CITYLOOM_WHOLE_DAY=1 $(CARGO) test --locked --lib a_day_of_seconds -- --nocapture
 
 setup: tools $(NODE_STAMP) $(VENV)/ready   ## install what the tests need: a browser, fonts, node and python packages
 
@@ -51,6 +52,7 @@ lint:            ## format and lints
 	$(CARGO) fmt --check
 	@echo "== lints"
 	$(CARGO) clippy --all-targets --locked -- -D warnings
+	$(CARGO) clippy --locked --package cityloom-fuzz -- -D warnings
 
 fmt:             ## format Rust and TypeScript
 	$(CARGO) fmt
@@ -66,6 +68,10 @@ sql-test:        ## every query of the demo city against its fixtures
 	$(CARGO) build --locked
 	$(TARGET)/debug/cityloom check
 	$(TARGET)/debug/cityloom test
+
+fuzz:            ## random bytes for all that reads bytes from outside (FUZZ_SECONDS=60 for more)
+	@echo "== random bytes"
+	CARGO="$(CARGO)" CARGO_TARGET_DIR="$(TARGET)" ./.ci/fuzz
 
 web-test: $(NODE_STAMP)   ## the pages: format, types, unit tests
 	@echo "== pages"

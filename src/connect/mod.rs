@@ -21,6 +21,31 @@ mod source;
 mod tls;
 mod websocket;
 
+/// The door to what is private, for random bytes.
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing {
+    use super::changes::Seen;
+    use super::json_rows::rows_of;
+    use super::{MessageFormat, Reading, RowPlace};
+
+    /// An answer of a source: JSON with a list in it, a message, an observation.
+    pub fn answers(bytes: &[u8]) {
+        let place = RowPlace { rows: "/rows".into(), row: "/row".into(), error: Some("/error".into()) };
+        for place in [RowPlace::default(), place] {
+            if let Ok(rows) = rows_of(bytes, &place) {
+                let (news, seen) = Seen::default().news(rows.clone());
+                assert!(news.len() <= rows.len(), "news that nobody told");
+                assert!(seen.news(rows).0.is_empty(), "what was seen is new");
+            }
+        }
+        for format in [MessageFormat::Json, MessageFormat::SensorThings] {
+            let reading = Reading { format, topic: Some("topic".into()), ..Reading::default() };
+            let rows = reading.rows_of("city/sensor", bytes);
+            assert!(rows.iter().all(|row| row.contains_key("topic")), "a row of no topic");
+        }
+    }
+}
+
 use std::time::Duration;
 
 use async_trait::async_trait;

@@ -37,6 +37,12 @@ pub use since::{LiveRows, Position, Since};
 pub use table::{Commit, Table};
 pub use writer::{FileWriter, Written};
 
+/// The door to what is private, for random bytes.
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing {
+    pub use super::wal::fuzz as log;
+}
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -231,6 +231,19 @@ pub(super) fn delete(segments: &[PathBuf]) {
     }
 }
 
+/// A segment of any bytes: what is read of it is what its whole records say, and written again reads the same.
+#[cfg(feature = "fuzzing")]
+pub fn fuzz(bytes: &[u8]) {
+    let (records, cut) = decode(bytes);
+    assert!(cut <= bytes.len(), "more was cut than there is");
+    let mut again = Vec::new();
+    for record in &records {
+        encode(record.sequence, &record.note, record.rows.as_ref(), &mut again)
+            .expect("what was read can be written");
+    }
+    assert_eq!(decode(&again), (records, 0), "records change by being written");
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;

@@ -239,6 +239,25 @@ impl From<End> for Result<ReadAs, Error> {
     }
 }
 
+/// What a child might say, frame by frame: what is believed of it is as it was asked for.
+#[cfg(feature = "fuzzing")]
+pub fn fuzz(mut bytes: &[u8], request: &Request) {
+    while let Ok(said) = read_said(&mut bytes, request) {
+        match said {
+            Said::Rows { rows, .. } => {
+                assert_eq!(rows.batch.num_columns(), request.headers.len(), "other columns than the wanted");
+                assert_eq!(rows.batch.num_rows(), rows.numbers.len(), "rows without numbers");
+                for column in rows.batch.columns() {
+                    column.to_data().validate_full().expect("an array that holds together");
+                }
+            }
+            Said::End(end) => drop(Result::from(end)),
+            Said::Confined(_) => {}
+        }
+    }
+    drop(read_job(&mut bytes));
+}
+
 /// A format's name as readers say it.
 fn known(name: &str) -> &'static str {
     let names = ["Parquet", "CSV", "NDJSON", "GeoJSON", "Excel", "CAP", "GTFS-realtime", "text", "one table"];

@@ -11,6 +11,12 @@ mod frame;
 mod parent;
 mod worker;
 
+/// The door to what is private, for random bytes.
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing {
+    pub use super::frame::fuzz as said;
+}
+
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -13,6 +13,13 @@ mod state;
 pub mod stream;
 pub mod wire;
 
+/// The door to what is private, for random bytes.
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing {
+    pub use super::routes::fuzzing::tus;
+    pub use super::stream::fuzzing::screen;
+}
+
 pub use guard::{Guard, Renewal};
 pub use listen::{TlsError, TlsListener};
 pub use router::{ROUTES, router};

@@ -1,5 +1,11 @@
 //! One file for each group of routes.
 
+/// The door to what is private, for random bytes.
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzing {
+    pub use super::resumable::fuzz as tus;
+}
+
 pub(super) mod areas;
 pub(super) mod feeds;
 pub(super) mod health;

@@ -277,6 +277,32 @@ fn http_date(at: i64) -> String {
     time.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
+/// Headers of a client of tus, a line each: what is read of them is within its bounds.
+#[cfg(feature = "fuzzing")]
+pub fn fuzz(bytes: &[u8]) {
+    let mut headers = HeaderMap::new();
+    for line in bytes.split(|byte| *byte == b'\n') {
+        let Some(at) = line.iter().position(|byte| *byte == b':') else { continue };
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(&line[..at]), HeaderValue::from_bytes(&line[at + 1..]))
+        {
+            headers.insert(name, value);
+        }
+    }
+    let _speaks = (speaks_tus(&headers).is_ok(), is_chunk(&headers));
+    for name in ["upload-length", "upload-offset"] {
+        drop(number(&headers, name));
+    }
+    if let Ok(Some(sum)) = checksum(&headers) {
+        assert_eq!(sum.len(), 32, "a checksum of another length");
+    }
+    let said = headers.get("upload-metadata").and_then(|said| said.to_str().ok());
+    for wanted in ["filename", "name", "mends"] {
+        drop(said.and_then(|said| metadata(said, wanted)));
+    }
+    drop(answer(StatusCode::OK, [("upload-metadata", said.unwrap_or_default().to_owned())]));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,12 @@ mod session;
 mod step;
 mod wire;
 
+/// The door to what is private, for random bytes.
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzing {
+    pub use super::step::fuzz as screen;
+}
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 

@@ -123,6 +123,22 @@ impl Protocol {
     }
 }
 
+/// What a client might say, a message a line: it never follows more than it may, and nothing before it was greeted.
+#[cfg(feature = "fuzzing")]
+pub fn fuzz(bytes: &[u8]) {
+    let mut protocol = Protocol::default();
+    for line in bytes.split(|byte| *byte == b'\n') {
+        let input = std::str::from_utf8(line).map_or(Input::Binary, Input::Text);
+        let (next, output) = protocol.step(input);
+        assert!(next.follows.len() <= MOST_SUBS, "it follows too much");
+        assert!(next.greeted || next.follows.is_empty(), "it follows before it was greeted");
+        if matches!(output, Some(Output::Close(_))) {
+            return;
+        }
+        protocol = next;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

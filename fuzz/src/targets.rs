@@ -1,0 +1,167 @@
+//! What random bytes are given to, and what must hold whatever they are.
+
+use std::fs::File;
+use std::io::{Seek as _, Write as _};
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+
+use cityloom::access::{Audience, Bearer, Keys, Revoked, SigningKey, verify};
+use cityloom::config::Settings;
+use cityloom::contract;
+use cityloom::decode::{self, Document, Entity, Error, Limits, Progress, ReadAs, Request, Rows};
+use cityloom::fusion::Query;
+use cityloom::model::{FeedName, Micros};
+use rustix::fs::{MemfdFlags, memfd_create};
+
+/// One thing that reads bytes.
+pub struct Target {
+    /// What `FUZZ_TARGET` calls it.
+    pub name: &'static str,
+    /// Reads them; a panic is a fault.
+    pub run: fn(&[u8]),
+    /// Whether the city expects panics there and holds them: code of others, which it runs in a child that may end as it likes.
+    pub contained: bool,
+}
+
+const fn target(name: &'static str, run: fn(&[u8])) -> Target {
+    Target { name, run, contained: false }
+}
+
+/// All of them.
+pub const ALL: &[Target] = &[
+    target("csv", |bytes| file("f.csv", bytes)),
+    target("ndjson", |bytes| file("f.ndjson", bytes)),
+    target("geojson", |bytes| file("f.geojson", bytes)),
+    target("cap", |bytes| file("f.cap", bytes)),
+    target("gtfs", |bytes| file("f.pb", bytes)),
+    target("packed", |bytes| file("f.csv.gz", bytes)),
+    Target { name: "xlsx", run: |bytes| file("f.xlsx", bytes), contained: true },
+    Target { name: "parquet", run: |bytes| file("f.parquet", bytes), contained: true },
+    target("documents", documents),
+    target("answers", cityloom::connect::fuzzing::answers),
+    target("contract", contract),
+    target("settings", settings),
+    target("query", query),
+    target("token", token),
+    target("tus", cityloom::server::fuzzing::tus),
+    target("screen", cityloom::server::fuzzing::screen),
+    target("child", child),
+    target("log", cityloom::lake::fuzzing::log),
+];
+
+/// The bounds of a small city: what random bytes could reach of them in a moment.
+fn limits() -> Limits {
+    Limits {
+        unpacked: 4 << 20,
+        rows: 10_000,
+        columns: 64,
+        cell: 4 << 10,
+        decoded: 16 << 20,
+        row_groups: 16,
+        row_group: 4 << 20,
+        ..Limits::default()
+    }
+}
+
+fn request() -> Request {
+    Request {
+        headers: ["ts", "lng", "lat", "speed", "id", "identifier"].map(str::to_owned).to_vec(),
+        required: vec![false; 6],
+        numeric: vec![false, true, true, true, false, false],
+        point: Some((1, 2)),
+        limits: limits(),
+        sheet: None,
+    }
+}
+
+fn in_memory(bytes: &[u8]) -> File {
+    let mut file = File::from(memfd_create("fuzz", MemfdFlags::CLOEXEC).expect("memory for a file"));
+    file.write_all(bytes).and_then(|()| file.rewind()).expect("memory for its bytes");
+    file
+}
+
+/// Reads a file as the child does; how it was read, and how many rows and unreadable lines came.
+fn read(name: &str, bytes: &[u8]) -> Result<(ReadAs, usize, usize), Error> {
+    let (request, progress) = (request(), Arc::new(Progress::default()));
+    let (mut good, mut bad, mut last) = (0, 0, 0);
+    let mut sink = |rows: Rows| {
+        assert_eq!(rows.batch.num_rows(), rows.numbers.len(), "each row has its number");
+        assert_eq!(rows.batch.num_columns(), request.headers.len(), "the wanted columns and no others");
+        assert!(rows.numbers.windows(2).all(|pair| pair[0] < pair[1]), "rows come in their order");
+        if let (Some(first), Some(end)) = (rows.numbers.first(), rows.numbers.last()) {
+            assert!(*first > last, "no row comes twice");
+            last = *end;
+        }
+        good += rows.batch.num_rows();
+        bad += rows.unreadable.len();
+        Ok(())
+    };
+    let scratch = Some(in_memory(&[]));
+    let how = decode::decode_named(name, in_memory(bytes), scratch, &request, &progress, &mut sink)?;
+    assert!(u64::try_from(good + bad).is_ok_and(|rows| rows <= limits().rows), "more rows than the bound");
+    Ok((how, good, bad))
+}
+
+/// Whatever the bytes are, reading them twice comes to the same.
+fn file(name: &str, bytes: &[u8]) {
+    assert_eq!(read(name, bytes), read(name, bytes));
+}
+
+/// What live sources answer that is no JSON.
+fn documents(bytes: &[u8]) {
+    let entities = [Entity::Vehicles, Entity::Delays, Entity::Alerts].map(Document::GtfsRealtime);
+    for document in entities.into_iter().chain([Document::Cap]) {
+        drop(decode::records(document, bytes));
+    }
+    drop(decode::entries(bytes));
+}
+
+fn text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
+}
+
+fn contract(bytes: &[u8]) {
+    let (Some(text), Ok(feed)) = (text(bytes), "traffic.speed".parse::<FeedName>()) else { return };
+    match contract::parse(&feed, text) {
+        Ok(contract) => assert!(contract.key.iter().all(|column| *column < contract.columns.len())),
+        Err(errors) => assert!(!errors.is_empty(), "refused for no reason"),
+    }
+}
+
+/// A city folder of its own, in memory where the machine has such a place.
+fn settings(bytes: &[u8]) {
+    static CITY: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
+        let memory = Path::new("/dev/shm");
+        let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        made.expect("a folder")
+    });
+    std::fs::write(CITY.path().join("cityloom.toml"), bytes).expect("room for a file");
+    drop(Settings::read(CITY.path(), None));
+}
+
+fn query(bytes: &[u8]) {
+    let Some(text) = text(bytes) else { return };
+    if let Err(problems) = Query::parse("queries/fuzzed.sql", text) {
+        assert!(!problems.is_empty(), "refused for no reason");
+    }
+}
+
+/// Tokens, the keys that they are checked with, and the list of those that ended: nobody gets in by chance.
+fn token(bytes: &[u8]) {
+    static KEYS: LazyLock<Keys> = LazyLock::new(|| {
+        let (_, public) = SigningKey::generate().expect("a key");
+        Keys::from_jwks(&public.to_string()).expect("its public half")
+    });
+    let Some(text) = text(bytes) else { return };
+    let audience = Audience { issuer: None, audience: None };
+    let let_in = verify(&Bearer::new(text), &KEYS, &audience, &Revoked::default(), Micros(0));
+    assert!(let_in.is_err(), "a token that nobody signed");
+    drop(Keys::from_jwks(text));
+    drop(SigningKey::from_jwk(text));
+    drop(Revoked::parse(text));
+}
+
+/// What a child that was taken over might say.
+fn child(bytes: &[u8]) {
+    cityloom::sandbox::fuzzing::said(bytes, &request());
+}
