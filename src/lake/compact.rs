@@ -81,6 +81,7 @@ impl Table {
                 None => self.read_file(&file.path, None).await?.right_stream(),
             };
             while let Some(batch) = batches.try_next().await.map_err(|source| self.file_failed(source))? {
+                let batch = self.in_todays(batch).map_err(|source| self.file_failed(source.into()))?;
                 for slice in arranger.push(batch).map_err(|source| self.file_failed(source.into()))? {
                     merged.write(&slice).await?;
                 }

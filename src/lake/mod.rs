@@ -14,6 +14,7 @@ mod encoding;
 mod error;
 #[cfg(test)]
 pub(crate) mod faulty;
+mod grow;
 mod live;
 mod log;
 mod memory;

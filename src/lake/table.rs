@@ -99,6 +99,7 @@ impl Table {
             create(&table.log, &table.name, &table.schema).await.map_err(broken)?;
         }
         table.replay().await?;
+        table.grow().await?;
         Ok(table)
     }
 
@@ -395,13 +396,14 @@ impl Table {
         self.land_state(Arc::new(next))
     }
 
-    /// Refuses a table whose columns are not the contract's.
+    /// Refuses a table whose columns are of other types than the contract's.
     fn fits(&self, state: &TableState) -> Result<(), Error> {
         let Some(landed) = &state.columns else { return Ok(()) };
         let wanted: StructType = kernel_schema(&self.schema).map_err(|error| self.failed(error))?;
         for field in wanted.fields() {
-            let in_lake =
-                landed.field(field.name()).map_or_else(|| "absent".to_owned(), |f| f.data_type().to_string());
+            // What the log does not have yet, the table gains when it is opened.
+            let Some(in_lake) = landed.field(field.name()) else { continue };
+            let in_lake = in_lake.data_type().to_string();
             if in_lake != field.data_type().to_string() {
                 return Err(Error::SchemaChanged {
                     table: self.name.clone(),
@@ -430,7 +432,7 @@ fn added(data: &CommitData) -> impl Iterator<Item = &str> {
     })
 }
 
-fn kernel_schema(schema: &SchemaRef) -> Result<StructType, DeltaTableError> {
+pub(super) fn kernel_schema(schema: &SchemaRef) -> Result<StructType, DeltaTableError> {
     schema.as_ref().try_into_kernel().map_err(DeltaTableError::from)
 }
 

@@ -95,7 +95,7 @@ impl Table {
         let mut batches = self.read_file(&file.path, None).await?;
         while let Some(batch) = batches.try_next().await.map_err(|source| self.file_failed(source))? {
             let others = arrow::compute::not(&of(&batch, column, submission))
-                .and_then(|others| filter_record_batch(&batch, &others))
+                .and_then(|others| self.in_todays(filter_record_batch(&batch, &others)?))
                 .map_err(|error| self.file_failed(error.into()))?;
             if others.num_rows() > 0 {
                 kept.write(&others).await?;
