@@ -38,7 +38,8 @@ pub(super) async fn run(
             let ticket = under_way(&workshop, &part);
             let progress = ticket.as_ref().map_or_else(Arc::default, Ticket::reading);
             let upload = Upload { path, name: part.note.file.clone(), progress };
-            let terms = Terms { id: Some(part.id), mends: part.note.mends.clone() };
+            let (mends, contract) = (part.note.mends.clone(), part.note.contract.clone());
+            let terms = Terms { id: Some(part.id), mends, contract };
             let landed = tokio::select! {
                 // It lands after the restart.
                 () = shutdown.cancelled() => return Ok(()),

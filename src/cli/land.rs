@@ -13,12 +13,13 @@ use serde_json::json;
 use super::{FOUND_WRONG, ReceiptFormat, text};
 use crate::app::{Workshop, WorkshopOptions};
 use crate::decode::Progress;
-use crate::ingest::{Converted, Receipt, Refusal, Upload};
+use crate::ingest::{Converted, Receipt, Refusal, Terms, Upload};
 
 pub(super) async fn land(
     options: WorkshopOptions,
     feed: String,
     files: Vec<PathBuf>,
+    contract: Option<String>,
     format: ReceiptFormat,
 ) -> Result<ExitCode> {
     let workshop = Workshop::open(&options).await?;
@@ -27,7 +28,9 @@ pub(super) async fn land(
         let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let progress = Arc::new(Progress::default());
         let bar = tokio::spawn(draw(name.clone(), Arc::clone(&progress)));
-        let landed = workshop.lander.land_file(&feed, Upload { path, name: name.clone(), progress }).await;
+        let upload = Upload { path, name: name.clone(), progress };
+        let terms = Terms { contract: contract.clone(), ..Terms::default() };
+        let landed = workshop.lander.land_with(&feed, upload, terms).await;
         bar.abort();
         match (&landed, format) {
             (Ok(receipt), ReceiptFormat::Json) => text::out(&serde_json::to_string(receipt)?),
@@ -79,6 +82,9 @@ fn receipt_text(receipt: &Receipt) -> String {
     let unit = |(header, units): (&String, &Converted)| {
         format!("  converted    {header}: {} → {}", units.from, units.to)
     };
+    if !receipt.left_out.is_empty() {
+        lines.push(format!("  left out     {}", receipt.left_out.join(", ")));
+    }
     lines.extend(receipt.units.iter().map(unit));
     lines.push(format!("  time         {:.3} s", receipt.seconds));
     if receipt.rows_quarantined > 0 {

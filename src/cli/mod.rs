@@ -75,6 +75,9 @@ enum Command {
         /// Parquet, CSV, Excel, NDJSON or GeoJSON.
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// The version of the contract that the files were made for; else the newest that their columns fit.
+        #[arg(long, value_name = "VERSION")]
+        contract: Option<String>,
         /// How the receipt is printed.
         #[arg(long, value_enum, default_value_t = ReceiptFormat::Text)]
         format: ReceiptFormat,
@@ -106,8 +109,8 @@ enum Command {
         #[arg(long)]
         measure: bool,
     },
-    /// Say what the queries folder as it is now would change of what the server ran last: states that go on, states that
-    /// are filled anew and from how many rows, results that differ.
+    /// Say what the city folder as it is now would change of what the server ran last: versions of contracts, states that go
+    /// on, states that are filled anew and from how many rows, results that differ.
     Plan {
         /// Leave the results alone; say only what becomes of the states.
         #[arg(long)]
@@ -209,7 +212,9 @@ pub fn main() -> ExitCode {
         Command::Demo { listen, scale, history } => {
             run::serve(options, listen.listen, Some(Demo { scale, history_min: history }))
         }
-        Command::Land { feed, files, format } => run::once(land::land(options, feed, files, format)),
+        Command::Land { feed, files, contract, format } => {
+            run::once(land::land(options, feed, files, contract, format))
+        }
         Command::Check { format } => run::once(check::check(options, format)),
         Command::Sql { statement, format } => run::once(sql::sql(options, statement, format)),
         Command::Refresh { queries } => run::once(refresh::refresh(options, queries)),

@@ -1,4 +1,4 @@
-//! `plan`: what the queries folder as it is now would change of what the server ran last.
+//! `plan`: what the city folder as it is now would change of what the server ran last, contracts and queries.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 
 use super::{FOUND_WRONG, text};
 use crate::app::{Workshop, WorkshopOptions, queries_in_force};
+use crate::contract::{Grade, Version, changes};
 use crate::fusion::{Change, Difference, Engine, Fate, Rollout, StateFootprint, Tick, difference, rollout};
 use crate::model::{Clock as _, Micros, SystemClock};
 
@@ -24,7 +25,7 @@ pub(super) async fn plan(options: WorkshopOptions, sample: bool) -> Result<ExitC
     problems.iter().for_each(|problem| text::err(&problem.to_string()));
     let after = engine.footprints(now).await?;
     let new = if sample { results(&engine, now).await } else { BTreeMap::new() };
-    let mut nothing = true;
+    let mut nothing = !contracts(&workshop);
     for rolled in rollout(&before, &after) {
         let found = match (old.get(&rolled.query), new.get(&rolled.query)) {
             (Some(old), Some(new)) => Some(difference(&new.query, old, new).context("comparing results")?),
@@ -40,6 +41,32 @@ pub(super) async fn plan(options: WorkshopOptions, sample: bool) -> Result<ExitC
         text::out("nothing changes");
     }
     Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FOUND_WRONG) })
+}
+
+/// Prints what the contracts change of the versions that rows landed under last. True where anything does.
+fn contracts(workshop: &Workshop) -> bool {
+    let mut any = false;
+    for feed in workshop.lander.feeds().values() {
+        let today = &feed.contract;
+        let versions =
+            feed.submissions().into_iter().filter_map(|it| it.receipt.contract_version.parse().ok());
+        let Some(last) = versions.max().filter(|last: &Version| *last != today.version) else { continue };
+        any = true;
+        text::out(&format!("{}  contract {last} becomes {}", today.feed, today.version));
+        let Some(before) = today.earlier.iter().find(|it| it.contract.version == last) else {
+            text::out("  the file of that version is not kept: nobody can tell what changes");
+            continue;
+        };
+        for change in changes(&before.contract, today) {
+            let grade = match change.grade {
+                Grade::Words => "words",
+                Grade::Compatible => "compatible",
+                Grade::Breaking | Grade::Impossible => "breaking",
+            };
+            text::out(&format!("  {grade:<10} {}", change.message));
+        }
+    }
+    any
 }
 
 /// Every query's result, by name. What fails is told and left out.

@@ -1,17 +1,21 @@
-//! The files of a city folder: contracts by department, and the areas.
+//! The files of a city folder: contracts by department, each with its earlier versions, and the areas.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::AreaSource;
 use crate::access::{Keys, Revoked};
-use crate::contract::{self, Contract, Place};
+use crate::contract::{self, Contract, ContractError, Place, WrongIn};
 use crate::model::{FeedName, Problem};
 use crate::place::{Areas, Crs};
 
 const SUFFIX: &str = ".odcs.yaml";
+/// Between a feed and the version of an earlier contract.
+const AT: char = '@';
 
-/// All contracts in `<root>/schemas/<department>/<feed>.odcs.yaml`, and everything that is wrong with the files.
+/// All contracts in `<root>/schemas/<department>/<feed>.odcs.yaml`, each with its earlier versions beside it in
+/// `<feed>@<version>.odcs.yaml`, and everything that is wrong with the files.
 pub fn contracts(root: &Path) -> (Vec<Arc<Contract>>, Vec<Problem>) {
     let mut contracts = Vec::new();
     let mut problems = Vec::new();
@@ -20,16 +24,68 @@ pub fn contracts(root: &Path) -> (Vec<Arc<Contract>>, Vec<Problem>) {
         if !schemas.join(&department).is_dir() {
             continue;
         }
-        for name in entries(&schemas.join(&department), &mut problems) {
-            let Some(feed) = name.strip_suffix(SUFFIX) else { continue };
-            let file = format!("schemas/{department}/{name}");
-            match read(root, &file, &department, feed) {
+        let mut feeds: BTreeMap<String, Vec<Option<&str>>> = BTreeMap::new();
+        let names = entries(&schemas.join(&department), &mut problems);
+        for name in names.iter().filter_map(|name| name.strip_suffix(SUFFIX)) {
+            let (feed, version) = name.split_once(AT).map_or((name, None), |(feed, it)| (feed, Some(it)));
+            feeds.entry(feed.to_owned()).or_default().push(version);
+        }
+        for (feed, versions) in feeds {
+            match versioned(root, &department, &feed, &versions) {
                 Ok(contract) => contracts.push(Arc::new(contract)),
                 Err(found) => problems.extend(found),
             }
         }
     }
     (contracts, problems)
+}
+
+fn file_of(department: &str, feed: &str, version: Option<&str>) -> String {
+    let version = version.map_or_else(String::new, |version| format!("{AT}{version}"));
+    format!("schemas/{department}/{feed}{version}{SUFFIX}")
+}
+
+/// The contract of a feed with its earlier versions.
+fn versioned(
+    root: &Path,
+    department: &str,
+    feed: &str,
+    versions: &[Option<&str>],
+) -> Result<Contract, Vec<Problem>> {
+    let (mut today, mut earlier, mut problems) = (None, Vec::new(), Vec::new());
+    for version in versions {
+        let file = file_of(department, feed, *version);
+        match (read(root, &file, department, feed), version) {
+            (Ok(contract), None) => today = Some(contract),
+            (Ok(contract), Some(version)) if contract.version.to_string() == *version => {
+                earlier.push(contract);
+            }
+            (Ok(contract), Some(_)) => {
+                let (line, column) = contract.version_at;
+                let message = format!("version {} is not the one of the file's name", contract.version);
+                problems.push(at(&file, "CF013", line, column, message));
+            }
+            (Err(found), _) => problems.extend(found),
+        }
+    }
+    if !versions.contains(&None) {
+        let message = format!(
+            "there is no version in force: the newest is called {feed}{SUFFIX}, the earlier ones stand beside it"
+        );
+        let file = file_of(department, feed, versions.last().copied().flatten());
+        problems.push(Problem::of_file(&file, "CF013", message));
+    }
+    let Some(today) = today.filter(|_| problems.is_empty()) else { return Err(problems) };
+    let (contract, wrong) = contract::with_earlier(today, earlier);
+    let problem = |(version, error): WrongIn| {
+        let version = version.map(|version| version.to_string());
+        at(&file_of(department, feed, version.as_deref()), "CF013", error.line, error.column, error.message)
+    };
+    if wrong.is_empty() { Ok(contract) } else { Err(wrong.into_iter().map(problem).collect()) }
+}
+
+fn at(file: &str, code: &'static str, line: u32, column: u32, message: String) -> Problem {
+    Problem { line: u64::from(line), column: u64::from(column), ..Problem::of_file(file, code, message) }
 }
 
 fn entries(folder: &Path, problems: &mut Vec<Problem>) -> Vec<String> {
@@ -53,11 +109,7 @@ fn read(root: &Path, file: &str, department: &str, feed: &str) -> Result<Contrac
     let name = FeedName::new(department, feed).map_err(|error| of_file(error.to_string()))?;
     let yaml = std::fs::read_to_string(root.join(file)).map_err(|error| of_file(error.to_string()))?;
     let contract = contract::parse(&name, &yaml).map_err(|errors| {
-        let problem = |error: contract::ContractError| Problem {
-            line: u64::from(error.line),
-            column: u64::from(error.column),
-            ..Problem::of_file(file, "CF012", error.message)
-        };
+        let problem = |error: ContractError| at(file, "CF012", error.line, error.column, error.message);
         errors.into_iter().map(problem).collect::<Vec<_>>()
     })?;
     if let Place::Point { crs, .. } = &contract.place {

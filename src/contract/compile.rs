@@ -11,9 +11,10 @@ use serde_saphyr::{Location, Spanned};
 use super::spec::{
     Bound, Custom, Document, EventTimeSpec, Object, PlaceSpec, Property, TitleSpec, ToleranceSpec,
 };
+use super::types::{default_type, fits, physical_type};
 use super::{
-    Classification, Column, Contract, EventTime, OnLanding, Place, Range, SYSTEM_COLUMNS, TimeFormat, Title,
-    Tolerance, instant_type,
+    Classification, Column, Contract, EventTime, NoVersion, OnLanding, Place, Range, SYSTEM_COLUMNS,
+    TimeFormat, Title, Tolerance, Version,
 };
 use crate::model::{FeedName, Resolution};
 
@@ -132,7 +133,10 @@ impl Compiler {
         }
         let mut contract = Contract {
             feed: feed.clone(),
-            version: document.version.clone(),
+            version: self.version(&document.version),
+            version_at: position(document.version.referenced),
+            retired: document.status == "retired",
+            earlier: Vec::new(),
             title: Title { en: feed.to_string(), zh: feed.to_string() },
             key: key(object),
             latest: false,
@@ -148,6 +152,13 @@ impl Compiler {
         }
         self.readable(&contract, object);
         Some(contract)
+    }
+
+    fn version(&mut self, version: &Spanned<String>) -> Version {
+        version.value.parse().unwrap_or_else(|error: NoVersion| {
+            self.at(version, error.to_string());
+            Version::default()
+        })
     }
 
     fn names(&mut self, object: &Object) {
@@ -197,6 +208,7 @@ impl Compiler {
             };
         Some(Column {
             name: property.name.value.clone(),
+            was: self.was(property),
             header: property.physical_name.clone().unwrap_or_else(|| property.name.value.clone()),
             data_type,
             required: property.required || property.primary_key,
@@ -212,6 +224,17 @@ impl Compiler {
             classification: self.classification(property),
             on_landing: self.on_landing(property, &column_type),
         })
+    }
+
+    /// The name in an earlier version.
+    fn was(&mut self, property: &Property) -> Option<String> {
+        let custom =
+            property.custom_properties.iter().find(|custom| custom.property.value == "cityloomWas")?;
+        let was = custom.value.as_str().filter(|was| *was != property.name.value);
+        if was.is_none() {
+            self.at(&custom.property, "cityloomWas is the column's name in an earlier version");
+        }
+        was.map(str::to_owned)
     }
 
     /// The unit, which must be known: files may come in another one.
@@ -534,44 +557,6 @@ fn allowed(property: &Property) -> Option<Arc<HashSet<String>>> {
 
 fn text(value: &serde_json::Value) -> Option<String> {
     value.as_str().map(str::to_owned).or_else(|| Some(value.to_string()))
-}
-
-fn default_type(logical: &str) -> Option<DataType> {
-    Some(match logical {
-        "string" => DataType::Utf8,
-        "integer" => DataType::Int64,
-        "number" => DataType::Float64,
-        "boolean" => DataType::Boolean,
-        "date" => DataType::Date32,
-        "timestamp" => instant_type(),
-        _ => return None,
-    })
-}
-
-fn physical_type(text: &str) -> Option<DataType> {
-    let squeezed: String = text.chars().filter(|c| !c.is_whitespace() && *c != '"').collect();
-    Some(match squeezed.as_str() {
-        "Boolean" => DataType::Boolean,
-        "Int32" => DataType::Int32,
-        "Int64" => DataType::Int64,
-        "Float32" => DataType::Float32,
-        "Float64" => DataType::Float64,
-        "Utf8" => DataType::Utf8,
-        "Date32" => DataType::Date32,
-        "Timestamp(Microsecond,UTC)" => instant_type(),
-        _ => return None,
-    })
-}
-
-fn fits(logical: &str, data_type: &DataType) -> bool {
-    match logical {
-        "string" => *data_type == DataType::Utf8,
-        "integer" => matches!(data_type, DataType::Int32 | DataType::Int64),
-        "number" => matches!(data_type, DataType::Float32 | DataType::Float64),
-        "boolean" => *data_type == DataType::Boolean,
-        "date" => *data_type == DataType::Date32,
-        _ => matches!(data_type, DataType::Timestamp(..)),
-    }
 }
 
 fn unit_seconds(unit: &str) -> Option<f64> {

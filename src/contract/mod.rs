@@ -2,16 +2,20 @@
 //!
 //! `spec.rs` is the YAML, `compile.rs` makes a [`Contract`] of it with every error at its line, `cast.rs` and
 //! `check.rs` hold batches against it, `key.rs` remembers keys,
-//! `unit.rs` converts units. Where a row lies is `place`'s business.
+//! `unit.rs` converts units. `version.rs` keeps the versions of a contract together, `change.rs` says what differs between two. Where a row lies is `place`'s business.
 
 mod cast;
+mod change;
 mod check;
 mod compile;
 mod key;
 mod spec;
 mod time_format;
+mod types;
 mod unit;
+mod version;
 
+pub use change::{Change, Grade, changes};
 pub use check::{Checked, ColumnUnit, Reject, check, conversions};
 pub use compile::{ContractError, parse};
 pub(crate) use compile::{closest, unknown_key, yaml_message};
@@ -28,6 +32,7 @@ use regex::Regex;
 use crate::model::{FeedName, Resolution};
 pub use time_format::{TimeFormat, midnight};
 pub use unit::{Conversion, UnitError, known as unit_is_known};
+pub use version::{Earlier, NoVersion, Version, WrongIn, with_earlier};
 
 /// A compiled contract: what every row of the feed must be.
 #[derive(Debug, Clone)]
@@ -35,7 +40,13 @@ pub struct Contract {
     /// `<department>.<feed>`.
     pub feed: FeedName,
     /// The contract's semantic version.
-    pub version: String,
+    pub version: Version,
+    /// Line and column at which the file says so.
+    pub version_at: (u32, u32),
+    /// Whether nothing lands under it any more.
+    pub retired: bool,
+    /// Earlier versions whose files are known, newest first.
+    pub earlier: Vec<Arc<Earlier>>,
     /// English and Chinese title.
     pub title: Title,
     /// The columns, in the contract's order.
@@ -87,6 +98,8 @@ pub struct Title {
 pub struct Column {
     /// The name in SQL.
     pub name: String,
+    /// What it was called in an earlier version, where that was another name.
+    pub was: Option<String>,
     /// The header in files.
     pub header: String,
     /// The type in the lake.

@@ -14,9 +14,8 @@ pub(super) struct Document {
     pub kind: Spanned<String>,
     #[serde(rename = "id")]
     _id: IgnoredAny,
-    pub version: String,
-    #[serde(rename = "status")]
-    _status: IgnoredAny,
+    pub version: Spanned<String>,
+    pub status: String,
     pub domain: Option<Spanned<String>>,
     pub schema: Vec<Object>,
     #[serde(default)]

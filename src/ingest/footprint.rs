@@ -129,7 +129,7 @@ impl Feed {
             rows_placed: placed,
             rows_nowhere: nowhere,
             cells: cells.collect(),
-            rejected: marks(&self.contract, &rejected),
+            rejected: marks(&self.landed_under(submission).contract, &rejected),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, new_null_array};
 use futures::TryStreamExt as _;
 
 use super::Refusal;
@@ -62,8 +62,13 @@ async fn read(contract: &Contract, table: &Table, path: &str) -> Result<KeySet, 
     let mut keys = KeySet::default();
     let failed = |error: &dyn std::fmt::Display| Refusal::Internal(format!("keys of {path}: {error}"));
     while let Some(batch) = batches.try_next().await.map_err(|error| failed(&error))? {
-        let columns: Vec<ArrayRef> =
-            names.iter().filter_map(|name| batch.column_by_name(name).map(Arc::clone)).collect();
+        // A file of before the key had this column has rows without it.
+        let column = |index: &usize| {
+            let column = contract.columns.get(*index)?;
+            let found = batch.column_by_name(&column.name).map(Arc::clone);
+            Some(found.unwrap_or_else(|| new_null_array(&column.data_type, batch.num_rows())))
+        };
+        let columns: Vec<ArrayRef> = contract.key.iter().filter_map(column).collect();
         keys.insert(&columns).map_err(|error| failed(&error))?;
     }
     Ok(keys)

@@ -20,6 +20,7 @@ use super::mended::Mended;
 use super::place_rows::Placer;
 use super::running::Running;
 use super::sift::{Counts, Sieve, Sifted};
+use super::under::Under;
 use super::veil::{Veil, VeilKey};
 use super::{Bounds, Receipt, Refusal, quarantine};
 use crate::contract::{Contract, KeySet, Place, Uniqueness};
@@ -62,6 +63,8 @@ pub struct Terms {
     pub id: Option<Uuid>,
     /// The submission whose rejected rows it brings mended.
     pub mends: Option<String>,
+    /// The version of the contract that it was made for; none: the newest that its columns fit.
+    pub contract: Option<String>,
 }
 
 /// Lands submissions of all feeds.
@@ -189,7 +192,7 @@ impl Lander {
     /// Looks at a file from outside: its size, its format, whether its content is known.
     pub(super) async fn open_file(
         &self,
-        feed: &Feed,
+        feed: &Arc<Feed>,
         upload: Upload,
         terms: Terms,
     ) -> Result<Opened, Refusal> {
@@ -212,10 +215,17 @@ impl Lander {
         };
         file.rewind().map_err(io)?;
         let name = upload.name.clone();
+        let under = match &terms.contract {
+            Some(version) => feed.named(version)?,
+            None if feed.has_choice() => self.look(feed, &name, &file).await?,
+            None => feed.newest()?,
+        };
+        let request = self.request(&under.contract);
         let stamp = Stamp {
             submission,
             mends: terms.mends,
             mended,
+            under,
             file: upload.name,
             sha256,
             cursor: None,
@@ -224,13 +234,7 @@ impl Lander {
         };
         Ok(Opened::New(
             stamp,
-            Source {
-                decoder: self.decoder.clone(),
-                name,
-                file,
-                request: self.request(&feed.contract),
-                progress: upload.progress,
-            },
+            Source { decoder: self.decoder.clone(), name, file, request, progress: upload.progress },
         ))
     }
 
@@ -254,12 +258,15 @@ impl Lander {
         cursor: Option<Cursor>,
     ) -> Result<Receipt, Refusal> {
         let feed = Arc::clone(self.feed(feed)?);
-        let request = self.request(&feed.contract);
+        let known = feed.known_headers().0.into_iter();
+        let under = feed.fitting(&known.filter(|header| batch.column_by_name(header).is_some()).collect())?;
+        let request = self.request(&under.contract);
         let bytes = batch.get_array_memory_size() as u64;
         let stamp = Stamp {
             submission: Uuid::now_v7().to_string(),
             mends: None,
             mended: Mended::default(),
+            under,
             file: source.to_owned(),
             sha256: String::new(),
             cursor,
@@ -309,6 +316,23 @@ impl Lander {
         commit(feed, &stamp, receipt, landed_at, good, bad).await
     }
 
+    /// The version that a file fits.
+    async fn look(&self, feed: &Arc<Feed>, name: &str, file: &File) -> Result<Under, Refusal> {
+        let (headers, numeric) = feed.known_headers();
+        // All are asked for as if they were required: what is missing is then told.
+        let place = |index: usize| {
+            let header = &feed.contract.columns.get(index)?.header;
+            headers.iter().position(|known| known == header)
+        };
+        let asked = self.request(&feed.contract);
+        let point = asked.point.and_then(|(x, y)| Some((place(x)?, place(y)?)));
+        let request = Request { required: vec![true; headers.len()], numeric, point, headers, ..asked };
+        let (feed, decoder, name) = (Arc::clone(feed), self.decoder.clone(), name.to_owned());
+        let file = file.try_clone().map_err(|source| Refusal::io(&name, source))?;
+        let looked = tokio::task::spawn_blocking(move || feed.looked_at(&decoder, &name, &file, &request));
+        looked.await.map_err(|error| Refusal::Internal(error.to_string()))?
+    }
+
     /// What is wanted of a file of that contract.
     fn request(&self, contract: &Contract) -> Request {
         Request {
@@ -326,10 +350,12 @@ impl Lander {
 
     /// What sifts the rows of a submission, where `landed` are the keys that are taken.
     pub(super) fn sieve(&self, feed: &Feed, stamp: &Stamp, landed: Arc<KeySet>) -> Result<Sieve, Refusal> {
+        let contract = &stamp.under.contract;
         Ok(Sieve {
-            contract: Arc::clone(&feed.contract),
-            placer: Placer::new(feed.contract.place.clone(), Arc::clone(&self.areas)),
-            veil: Veil::new(&feed.contract, self.veil_key.as_ref())?,
+            today: Arc::clone(&feed.contract),
+            placer: Placer::new(contract.place.clone(), Arc::clone(&self.areas)),
+            veil: Veil::new(contract, self.veil_key.as_ref())?,
+            under: stamp.under.clone(),
             unique: Uniqueness::new(&feed.contract),
             landed,
             now: self.clock.now(),
@@ -345,7 +371,7 @@ impl Lander {
 impl Sieve {
     /// Whether the contract bears what was rejected so far.
     pub(super) fn bearable(&self) -> Result<(), Refusal> {
-        let (read, tolerance) = (self.counts.read, self.contract.tolerance);
+        let (read, tolerance) = (self.counts.read, self.under.contract.tolerance);
         let rejected = read - self.counts.landed;
         if tolerance.bears(rejected, read) {
             return Ok(());
@@ -367,6 +393,8 @@ pub(super) struct Stamp {
     mends: Option<String>,
     /// The rejected rows that it may bring again.
     mended: Mended,
+    /// The version of the contract that it is held against.
+    under: Under,
     file: String,
     sha256: String,
     cursor: Option<Cursor>,
@@ -387,7 +415,8 @@ impl Stamp {
             duplicate_of: None,
             bytes: self.bytes,
             seconds: self.started.elapsed().as_secs_f64(),
-            contract_version: feed.contract.version.clone(),
+            contract_version: self.under.contract.version.to_string(),
+            left_out: self.under.left_out(),
             mends: self.mends.clone(),
             units: counts.units.clone(),
             read_as,

@@ -9,6 +9,7 @@ use arrow::array::{Array as _, AsArray as _, RecordBatch};
 use arrow::error::ArrowError;
 use futures::StreamExt as _;
 
+use super::under::Under;
 use super::{Feed, Refusal};
 use crate::contract::{self, Code, Contract, OnLanding};
 use crate::lake::Landing;
@@ -49,11 +50,13 @@ impl Mended {
     /// Adds rejected rows as they were sent; those that mended rows in `earlier` came when those did, the rest `at`.
     fn wait(
         &mut self,
-        contract: &Contract,
+        today: &Contract,
+        under: &Under,
         rejects: &RecordBatch,
         earlier: &mut Self,
         at: i64,
     ) -> Result<(), ArrowError> {
+        let contract = &under.contract;
         let sent: Vec<usize> = (0..contract.columns.len()).collect();
         let sent = rejects.project(&sent)?;
         let units = contract::conversions(contract, &sent.schema());
@@ -61,19 +64,20 @@ impl Mended {
         let checked = contract::check(contract, &sent, &units)?;
         let codes = rejects.column_by_name("_codes").and_then(|codes| codes.as_string_opt::<i32>());
         let rows: Vec<usize> = (0..rejects.num_rows()).collect();
-        let came = earlier.came(&checked.batch, &rows)?;
+        let todays = under.in_todays(today, &checked.batch)?;
+        let came = earlier.came(&todays, &rows)?;
         let mut ways: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
         for row in rows {
             let codes = codes.filter(|codes| codes.is_valid(row)).map_or("", |codes| codes.value(row));
             let unread = checked.rejects.get(&row).into_iter().flatten();
             let wrong = blamed(codes).chain(unread.map(|reject| reject.column.as_str())).collect();
-            ways.entry(agreeing(contract, codes, &wrong)).or_default().push(row);
+            ways.entry(agreeing(today, under, codes, &wrong)).or_default().push(row);
         }
         for (columns, rows) in ways {
             if self.waiting.len() >= MOST_WAYS && !self.waiting.contains_key(&columns) {
                 continue;
             }
-            let prints = contract::fingerprints(&checked.batch.project(&columns)?)?;
+            let prints = contract::fingerprints(&todays.project(&columns)?)?;
             let waiting = self.waiting.entry(columns).or_default();
             for row in rows {
                 let came = came.get(row).copied().flatten().unwrap_or(at);
@@ -89,17 +93,18 @@ impl Mended {
 }
 
 /// The columns in which a mended row must agree with the rejected one; none where all of it may have been wrong.
-fn agreeing(contract: &Contract, codes: &str, wrong: &BTreeSet<&str>) -> Vec<usize> {
+fn agreeing(today: &Contract, under: &Under, codes: &str, wrong: &BTreeSet<&str>) -> Vec<usize> {
     if codes.contains(Code::RowUnreadable.as_str()) {
         return Vec::new();
     }
     let right = |index: &usize| {
-        let column = contract.columns.get(*index);
+        let name = under.name_of(*index);
+        let column = today.columns.get(*index).filter(|_| name.is_some_and(|name| !wrong.contains(name)));
         // Of what is hashed, quarantine has the hash, and what is sent from there is hashed again.
-        column.is_some_and(|it| it.on_landing == OnLanding::Keep && !wrong.contains(it.name.as_str()))
+        column.is_some_and(|column| column.on_landing == OnLanding::Keep)
     };
-    let key: Vec<usize> = contract.key.iter().copied().filter(right).collect();
-    if key.is_empty() { (0..contract.columns.len()).filter(right).collect() } else { key }
+    let key: Vec<usize> = today.key.iter().copied().filter(right).collect();
+    if key.is_empty() { (0..today.columns.len()).filter(right).collect() } else { key }
 }
 
 /// The columns in `CODE(column),CODE(column+column)`.
@@ -118,9 +123,11 @@ impl Feed {
         let failed = |error: ArrowError| Refusal::Internal(format!("rejected rows of {submission}: {error}"));
         for landing in self.line(submission) {
             let mut earlier = std::mem::take(&mut mended);
+            let under = self.landed_under(&landing.submission);
             let mut rejects = self.rejects(&landing.submission);
             while let Some(batch) = rejects.next().await {
-                mended.wait(&self.contract, &batch?, &mut earlier, landing.landed_at).map_err(failed)?;
+                let waits = mended.wait(&self.contract, &under, &batch?, &mut earlier, landing.landed_at);
+                waits.map_err(failed)?;
             }
         }
         Ok(mended)
@@ -191,7 +198,8 @@ mod tests {
             contract.key = key;
             let mut waiting = Mended::default();
             let rejects = rows(&contract, &[(wrong, "OUT_OF_RANGE(pm25)")]);
-            waiting.wait(&contract, &rejects, &mut Mended::default(), 7).unwrap();
+            let under = Under { contract: Arc::new(contract.clone()), earlier: None };
+            waiting.wait(&contract, &under, &rejects, &mut Mended::default(), 7).unwrap();
             assert_eq!(came(&contract, &mut waiting.clone(), moved), agrees.then_some(7));
             assert_eq!(came(&contract, &mut waiting, other), None);
             assert_eq!(came(&contract, &mut waiting, mended_row), Some(7));
@@ -205,7 +213,8 @@ mod tests {
         let contract = contract::parse(&"environment.air".parse().unwrap(), yaml).unwrap();
         let mut waiting = Mended::default();
         let rejects = rows(&contract, &[([""; 5], "ROW_UNREADABLE()")]);
-        waiting.wait(&contract, &rejects, &mut Mended::default(), 7).unwrap();
+        let under = Under { contract: Arc::new(contract.clone()), earlier: None };
+        waiting.wait(&contract, &under, &rejects, &mut Mended::default(), 7).unwrap();
         let row = ["AQ-001", "2026-03-01T08:00:00Z", "32.0", "5", "ok"];
         assert_eq!([(); 2].map(|()| came(&contract, &mut waiting, row)), [Some(7), None]);
     }

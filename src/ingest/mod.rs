@@ -3,7 +3,7 @@
 //! `land.rs` moves bytes, `sift.rs` decides row by row, `place_rows.rs` says where rows lie, `quarantine.rs` keeps
 //! what was rejected, `rejects.rs` gives it back, `mended.rs` tells it when it comes again, `veil.rs` keeps from both what the contract says. `submissions.rs`
 //! reads what landed and withdraws it, `footprint.rs` says where it fell, `try_out.rs` checks without landing. `uploads.rs`
-//! keeps what comes in parts, `bounds.rs` says how much comes at once. What becomes of landed rows is not known here.
+//! keeps what comes in parts, `bounds.rs` says how much comes at once, `under.rs` under which version of its contract. What becomes of landed rows is not known here.
 
 mod bounds;
 mod footprint;
@@ -18,6 +18,7 @@ mod running;
 mod sift;
 mod submissions;
 mod try_out;
+mod under;
 mod uploads;
 mod veil;
 

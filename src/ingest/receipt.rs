@@ -33,6 +33,9 @@ pub struct Receipt {
     pub seconds: f64,
     /// The contract's version that the rows were held against.
     pub contract_version: String,
+    /// Headers of columns that the contract has today no longer: their values were left out.
+    #[serde(default)]
+    pub left_out: Vec<String>,
     /// The submission whose rejected rows this one brings mended.
     #[serde(default)]
     pub mends: Option<String>,
@@ -94,6 +97,26 @@ pub enum Refusal {
     SubmissionWithdrawn {
         /// The id.
         submission: String,
+    },
+    /// The contract has no such version.
+    #[error("the contract of `{feed}` has no version `{version}`; files are taken under: {known}")]
+    UnknownContract {
+        /// The feed.
+        feed: String,
+        /// What was asked for.
+        version: String,
+        /// The versions that there are.
+        known: String,
+    },
+    /// Nothing lands under that version any more.
+    #[error("version {version} of the contract of `{feed}` is retired; files are taken under: {known}")]
+    RetiredContract {
+        /// The feed.
+        feed: String,
+        /// The version.
+        version: String,
+        /// The versions that there are.
+        known: String,
     },
     /// Too many submissions at once.
     #[error("{running} submissions are being taken already; try again in a moment")]
@@ -204,6 +227,8 @@ impl Refusal {
             Self::UnknownSubmission { .. } => "SUBMISSION_UNKNOWN",
             Self::SubmissionTaken { .. } => "SUBMISSION_TAKEN",
             Self::SubmissionWithdrawn { .. } => "SUBMISSION_WITHDRAWN",
+            Self::UnknownContract { .. } => "CONTRACT_UNKNOWN",
+            Self::RetiredContract { .. } => "CONTRACT_RETIRED",
             Self::Busy { .. } => "TOO_BUSY",
             Self::File(decode::Error::ColumnMissing { .. }) => "COLUMN_MISSING",
             Self::File(decode::Error::Empty) => "EMPTY_FILE",

@@ -129,7 +129,7 @@ fn as_sent(contract: &Contract, units: &Units, batch: &RecordBatch) -> Result<Re
 impl Feed {
     /// The columns of a file of a submission's rejected rows: the file's own, in its units, and what is wrong.
     pub fn rejects_schema(&self, submission: &str) -> SchemaRef {
-        schema(&self.contract, &self.units_of(submission))
+        schema(&self.landed_under(submission).contract, &self.units_of(submission))
     }
 
     /// The units in which a submission came, where they are not the contract's.
@@ -141,7 +141,7 @@ impl Feed {
 
     /// The rejected rows of a submission in the columns of [`Feed::rejects_schema`], batch by batch.
     pub fn rejects(&self, submission: &str) -> BoxStream<'static, Result<RecordBatch, Refusal>> {
-        let (contract, units) = (Arc::clone(&self.contract), self.units_of(submission));
+        let (contract, units) = (self.landed_under(submission).contract, self.units_of(submission));
         let sent = move |batch: Result<RecordBatch, _>| {
             as_sent(&contract, &units, &batch?).map_err(|error| Refusal::Internal(error.to_string()))
         };

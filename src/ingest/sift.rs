@@ -16,6 +16,7 @@ use arrow::record_batch::RecordBatch;
 use super::mended::Mended;
 use super::place_rows::{Placed, Placer};
 use super::quarantine::{Rejected, Units, raw_json};
+use super::under::Under;
 use super::veil::Veil;
 use super::{Converted, Refusal};
 use crate::contract::{self, Code, Contract, Conversion, KeySet, Reject, UNIT, Uniqueness};
@@ -40,7 +41,10 @@ pub(super) struct Counts {
 
 /// Sifts the batches of one submission.
 pub(super) struct Sieve {
-    pub(super) contract: Arc<Contract>,
+    /// What the lake's rows are.
+    pub(super) today: Arc<Contract>,
+    /// What these rows must be.
+    pub(super) under: Under,
     pub(super) placer: Placer,
     pub(super) veil: Veil,
     pub(super) unique: Uniqueness,
@@ -84,8 +88,8 @@ impl Sieve {
         if self.units.is_some() {
             return Ok(());
         }
-        let units = contract::conversions(&self.contract, source)?;
-        let columns = self.contract.columns.iter().zip(source.fields()).zip(&units);
+        let units = contract::conversions(&self.under.contract, source)?;
+        let columns = self.under.contract.columns.iter().zip(source.fields()).zip(&units);
         for ((column, field), _) in columns.filter(|(_, conversion)| conversion.is_some()) {
             if let (Some(from), Some(to)) = (field.metadata().get(UNIT), &column.unit) {
                 let converted = Converted { from: from.clone(), to: to.clone() };
@@ -98,31 +102,32 @@ impl Sieve {
 
     fn sift(&mut self, rows: &Rows) -> Result<Sifted, ArrowError> {
         let units = self.units.as_deref().unwrap_or_default();
-        let mut checked = contract::check(&self.contract, &rows.batch, units)?;
+        let mut checked = contract::check(&self.under.contract, &rows.batch, units)?;
         checked.batch = self.veil.batch(checked.batch)?;
         let mut rejects = checked.rejects;
         self.veil.reasons(&mut rejects);
         let placed = self.placer.place(&checked.batch, self.now)?;
         self.blame_place(&placed, &checked.batch, &mut rejects);
-        let event_time = self.event_time(&checked.batch, &mut rejects)?;
+        let todays = self.under.in_todays(&self.today, &checked.batch)?;
+        let event_time = self.event_time(&checked.batch, &todays, &mut rejects)?;
         if self.unique.watches() {
-            self.unique.check(&checked.batch, &self.landed, &mut rejects)?;
+            self.unique.check(&todays, &self.landed, &mut rejects)?;
         }
         self.counts.read += (rows.batch.num_rows() + rows.unreadable.len()) as u64;
         self.counts.landed += (rows.batch.num_rows() - rejects.len()) as u64;
         let bad = self.quarantine(rows, &rejects)?;
-        let good = self.complete(&checked.batch, placed, event_time, &rows.numbers, &rejects)?;
+        let good = self.complete(&todays, placed, event_time, &rows.numbers, &rejects)?;
         Ok(Sifted { good, bad })
     }
 
     /// A broken place is told once, not beside the coordinate's own range.
     fn blame_place(&self, placed: &Placed, batch: &RecordBatch, rejects: &mut BTreeMap<usize, Vec<Reject>>) {
-        let columns: &[usize] = match &self.contract.place {
+        let columns: &[usize] = match &self.under.contract.place {
             contract::Place::Nowhere => &[],
             contract::Place::Point { x, y, .. } => &[*x, *y],
             contract::Place::Area { column, .. } | contract::Place::Cell { column, .. } => &[*column],
         };
-        let name: Vec<&str> = columns.iter().map(|&i| self.contract.columns[i].name.as_str()).collect();
+        let name: Vec<&str> = columns.iter().map(|&i| self.under.contract.columns[i].name.as_str()).collect();
         for &(row, code) in &placed.broken {
             let reasons = rejects.entry(row).or_default();
             if reasons.iter().any(|reason| name.contains(&reason.column.as_str())) {
@@ -139,12 +144,13 @@ impl Sieve {
     fn event_time(
         &mut self,
         batch: &RecordBatch,
+        todays: &RecordBatch,
         rejects: &mut BTreeMap<usize, Vec<Reject>>,
     ) -> Result<TimestampMicrosecondArray, ArrowError> {
-        let Some(rule) = &self.contract.event_time else {
+        let Some(rule) = &self.under.contract.event_time else {
             return Ok(TimestampMicrosecondArray::new_null(batch.num_rows()).with_timezone("UTC"));
         };
-        let column = &self.contract.columns[rule.column];
+        let column = &self.under.contract.columns[rule.column];
         let array = batch.column(rule.column);
         let times: TimestampMicrosecondArray = match array.data_type() {
             DataType::Date32 => array
@@ -162,7 +168,7 @@ impl Sieve {
         if let Some(late_us) = rule.late_us {
             let earliest = |came: i64| came.saturating_sub(late_us);
             let late = rows_where(&times, |time| time < earliest(self.now.0));
-            let came = self.mended.came(batch, &late)?;
+            let came = self.mended.came(todays, &late)?;
             let in_time = |(row, came): &(usize, Option<i64>)| {
                 came.is_some_and(|came| times.value(*row) >= earliest(came))
             };
@@ -197,7 +203,8 @@ impl Sieve {
         if rejected.len() == 0 {
             return Ok(None);
         }
-        rejected.finish(&self.file, &self.submission, &self.contract.version, self.now.0).map(Some)
+        let version = self.under.contract.version.to_string();
+        rejected.finish(&self.file, &self.submission, &version, self.now.0).map(Some)
     }
 
     /// The rows without those that are rejected, in the table's columns.
@@ -229,7 +236,7 @@ impl Sieve {
             Arc::new(repeated(&self.submission, rows)?),
             numbers,
         ]);
-        RecordBatch::try_new(self.contract.table_schema(), columns)
+        RecordBatch::try_new(self.today.table_schema(), columns)
     }
 }
 

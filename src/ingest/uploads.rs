@@ -30,6 +30,9 @@ pub struct Note {
     pub length: u64,
     /// The submission whose rejected rows it brings mended.
     pub mends: Option<String>,
+    /// The version of the contract that it was made for.
+    #[serde(default)]
+    pub contract: Option<String>,
     /// What its sender said of it, given back as it came.
     pub metadata: Option<String>,
     /// When it is forgotten.

@@ -13,7 +13,10 @@ use crate::model::Micros;
 pub(super) fn contract(contract: &Contract) -> Value {
     let header = |&index: &usize| contract.columns.get(index).map(|column| column.header.clone());
     json!({
-        "version": contract.version,
+        "version": contract.version.to_string(),
+        "earlier": contract.earlier.iter().map(|it| {
+            json!({ "version": it.contract.version.to_string(), "retired": it.contract.retired })
+        }).collect::<Vec<_>>(),
         "fresh_s": contract.freshness_s,
         "key": contract.key.iter().map(header).collect::<Vec<_>>(),
         "latest": contract.latest,

@@ -44,3 +44,4 @@ mod tolerance;
 mod units;
 mod upsert;
 mod veil;
+mod versions;

@@ -93,6 +93,8 @@ describe('what the server says', () => {
       ['A', 1],
     ]);
     expect(readReceipt(receipt).readAs).toEqual([]);
+    expect(readReceipt(receipt).leftOut).toEqual([]);
+    expect(readReceipt({ ...receipt, left_out: ['lane'] }).leftOut).toEqual(['lane']);
     expect(readReceipt(receipt).units).toEqual([]);
     expect(readReceipt({ ...receipt, units: { speed: { from: 'mi/h', to: 'km/h' } } }).units).toEqual([
       { header: 'speed', from: 'mi/h', to: 'km/h' },

@@ -36,7 +36,7 @@ fn held(name: &FeedName, feed: &Feed) -> Value {
         "feed": name.to_string(),
         "department": name.department(),
         "title": { "en": contract.title.en, "zh": contract.title.zh },
-        "contract_version": contract.version,
+        "contract_version": contract.version.to_string(),
         "rows": table.rows,
         "files": table.files.len(),
         "quarantined": feed.quarantine.state().rows,

@@ -106,9 +106,17 @@ pub(in crate::server) async fn create(
     let told = |key| said.as_deref().and_then(|said| metadata(said, key));
     let file = told("filename").or_else(|| told("name")).unwrap_or_else(|| "upload.bin".to_owned());
     let file = file.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
-    let mends = told("mends");
-    let note =
-        Note { feed: feed.to_string(), file, length, mends, metadata: said, expires_us: 0, ended: None };
+    let (mends, contract) = (told("mends"), told("contract"));
+    let note = Note {
+        feed: feed.to_string(),
+        file,
+        length,
+        mends,
+        contract,
+        metadata: said,
+        expires_us: 0,
+        ended: None,
+    };
     let part = state.uploads.begin(&feed, note, state.clock.now())?;
     let offset =
         if is_chunk(&headers) || length == 0 { append(&state, &part, &headers, body).await? } else { 0 };

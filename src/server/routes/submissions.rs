@@ -29,6 +29,7 @@ pub(in crate::server) struct Sent {
     name: Option<String>,
     id: Option<String>,
     mends: Option<String>,
+    contract: Option<String>,
     #[serde(default)]
     dry_run: bool,
 }
@@ -58,7 +59,7 @@ pub(in crate::server) async fn submit(
 
     let upload =
         Upload { path: spool.path.clone(), name: ticket.file().to_owned(), progress: ticket.reading() };
-    let terms = Terms { id: Some(id), mends: sent.mends };
+    let terms = Terms { id: Some(id), mends: sent.mends, contract: sent.contract };
     let feed = name.to_string();
     if sent.dry_run {
         let trial = state.lander.check_file(&feed, upload, terms).await?;

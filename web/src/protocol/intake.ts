@@ -83,6 +83,8 @@ export type Receipt = {
   readonly seconds: number;
   readonly contractVersion: string;
   readonly mends: string | null;
+  /** Headers of columns that the contract has today no longer. */
+  readonly leftOut: readonly string[];
   /** Columns whose numbers were converted. */
   readonly units: readonly { readonly header: string; readonly from: string; readonly to: string }[];
   /** How the file was read: format, packing, encoding, delimiter. */
@@ -270,6 +272,7 @@ export function readReceipt(value: unknown): Receipt {
     seconds: number(f, 'seconds'),
     contractVersion: text(f, 'contract_version'),
     mends: textOrNull(f, 'mends'),
+    leftOut: f['left_out'] === undefined ? [] : texts(f['left_out'], 'left_out'),
     units: readUnits(f['units']),
     readAs: readAs(f['read_as']),
   };

@@ -66,6 +66,8 @@ export const INTAKE = {
   number: w('编号', 'Number'),
   readAs: w('读取方式', 'Read as'),
   converted: w('单位换算', 'Converted'),
+  leftOut: w('现行约定已无此列，未保留', 'Left out, no longer in the contract'),
+  underVersion: w('约定版本', 'Contract version'),
   where: w('各行的落点', 'Where the rows fell'),
   whereLabel: w(
     '按网格计数的入库行，叉号为未通过的行；旁边有同样内容的文字',

@@ -128,7 +128,14 @@ function Figures({ receipt, landed }: { readonly receipt: Receipt; readonly land
       </dl>
       <p class="fine">
         <code>{receipt.file}</code> · <Say of={INTAKE.number} /> <code>{receipt.submission}</code> ·{' '}
-        {receipt.seconds.toFixed(2)} s
+        {receipt.seconds.toFixed(2)} s · <Say of={INTAKE.underVersion} />{' '}
+        <code class="contract-version">{receipt.contractVersion}</code>
+        {receipt.leftOut.length > 0 && (
+          <>
+            {' '}
+            · <Say of={INTAKE.leftOut} /> <code class="left-out">{receipt.leftOut.join(', ')}</code>
+          </>
+        )}
         {receipt.units.map(({ header, from, to }) => (
           <span key={header}>
             {' '}
