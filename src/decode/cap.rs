@@ -61,6 +61,7 @@ pub(super) const COLUMNS: [&str; 41] = [
 pub(super) fn records(bytes: &[u8]) -> Result<Vec<Record>, Error> {
     let refused = |why: String| Error::Unreadable { format: FORMAT, why };
     let text = xml::checked(FORMAT, bytes)?;
+    xml::unmixed(FORMAT, &text)?;
     let alert: oasiscap::Alert = text.parse().map_err(|error| refused(format!("{error}")))?;
     let alert = alert.into_latest();
     let told = serde_json::to_value(&alert).map_err(|error| refused(error.to_string()))?;
@@ -215,6 +216,16 @@ mod tests {
 
     const INFO_OF: &str = "<category>Met</category><category>Geo</category><event>Rain</event><urgency>Immediate</urgency>\
         <severity>Severe</severity><certainty>Likely</certainty>";
+
+    /// Found by random bytes: the reader of others waited for ever.
+    #[test]
+    fn text_beside_an_area_s_polygon_is_refused() {
+        let body = "<msgType>Alert</msgType><scope>Public</scope><info><category>Met</category><event>Rain</event>\
+             <urgency>Immediate</urgency><severity>Severe</severity><certainty>Likely</certainty><area><areaDesc>Town</areaDesc>\
+             <polygon>32,121 32.1,121 32.1,121.1 32,121</polygon>2222</area></info>";
+        let told = records(alert(body).as_bytes()).unwrap_err().to_string();
+        assert!(told.ends_with("it has text between elements"), "{told}");
+    }
 
     #[test]
     fn an_alert_is_a_row_for_each_area_of_each_text() {

@@ -39,6 +39,35 @@ pub(super) fn checked<'a>(format: &'static str, bytes: &'a [u8]) -> Result<Cow<'
     Ok(text)
 }
 
+/// Refuses a document whose elements hold texts beside elements: a reader that expects either may wait for ever.
+pub(super) fn unmixed(format: &'static str, text: &str) -> Result<(), Error> {
+    let refused = |why: String| Error::Unreadable { format, why };
+    let mixed = || refused("it has text between elements".into());
+    let mut reader = Reader::from_str(text);
+    // Of each open element: whether an element, and whether a text, was in it.
+    let mut open = vec![(false, false)];
+    loop {
+        let event = reader.read_event().map_err(|error| refused(error.to_string()))?;
+        let (element, text) = match &event {
+            Event::Start(_) | Event::Empty(_) => (true, false),
+            Event::Text(text) => (false, !text.iter().all(u8::is_ascii_whitespace)),
+            Event::CData(_) | Event::GeneralRef(_) => (false, true),
+            _ => (false, false),
+        };
+        let holds = open.last_mut().ok_or_else(mixed)?;
+        *holds = (holds.0 || element, holds.1 || text);
+        if *holds == (true, true) {
+            return Err(mixed());
+        }
+        match event {
+            Event::Start(_) => open.push((false, false)),
+            Event::End(_) => drop(open.pop()),
+            Event::Eof => return Ok(()),
+            _ => {}
+        }
+    }
+}
+
 /// As text: in the encoding that the declaration names, else in UTF-8.
 fn decoded(bytes: &[u8]) -> Option<Cow<'_, str>> {
     let head = bytes.get(..bytes.len().min(200)).unwrap_or_default();
@@ -71,6 +100,21 @@ fn without_declaration(text: Cow<'_, str>) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_between_elements_is_refused_and_space_is_not() {
+        for sound in
+            ["<a> <b>x</b>\n<c/> </a>", "<a>x<!-- y --></a>", "<a><b>&lt;</b><b><![CDATA[x]]></b></a>"]
+        {
+            assert_eq!(unmixed("XML", sound), Ok(()), "{sound}");
+        }
+        for mixed in
+            ["<a><b>x</b>2</a>", "<a>2<b/></a>", "<a><b/>&lt;</a>", "<a><b/><![CDATA[ ]]></a>", "x<a/>"]
+        {
+            let told = unmixed("XML", mixed).unwrap_err().to_string();
+            assert!(told.ends_with("it has text between elements"), "{mixed}: {told}");
+        }
+    }
 
     #[test]
     fn a_document_is_text_without_doctype_and_towers() {
