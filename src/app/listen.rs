@@ -69,6 +69,6 @@ fn runner(workshop: &Workshop, connector: &Connector) -> Result<Runner> {
     let what = || format!("[[connectors]] `{name}` in cityloom.toml");
     let feed = feed.to_string();
     workshop.lander.feed(&feed).with_context(what)?;
-    let connector = source.connector(&workshop.clock).with_context(what)?;
+    let connector = source.connector(&workshop.clock, workshop.lander.decoder()).with_context(what)?;
     Ok(Runner { name, feed, units, every, connector })
 }

@@ -12,7 +12,7 @@ use super::changes::Seen;
 use super::http::{Asker, Secret, refused, text_of};
 use super::json_rows::{RowPlace, rows_of};
 use super::{Connector, Polled, Row, Trouble};
-use crate::ingest::{Document, Entry, entries, records};
+use crate::ingest::{DecodeError, Decoder, Document, Entry, entries};
 
 /// Alerts that are read at one asking; the rest is read at the next.
 const MOST_ALERTS: usize = 50;
@@ -59,16 +59,17 @@ struct Cursor {
 pub struct HttpPoll {
     config: HttpPollConfig,
     asker: Asker,
+    decoder: Decoder,
 }
 
 impl HttpPoll {
-    /// A connector of these settings.
+    /// A connector of these settings; `decoder` reads what is no JSON.
     ///
     /// # Errors
     /// Where the machine's TLS cannot be set up.
-    pub fn new(config: HttpPollConfig) -> Result<Self, Trouble> {
+    pub fn new(config: HttpPollConfig, decoder: Decoder) -> Result<Self, Trouble> {
         let asker = Asker::new(&config.url, config.secret.clone(), config.most_bytes, config.timeout)?;
-        Ok(Self { config, asker })
+        Ok(Self { config, asker, decoder })
     }
 
     /// The rows of the alerts that a feed lists and that were not read before, what has been read now, and whether that
@@ -103,7 +104,7 @@ impl HttpPoll {
             if !answer.status().is_success() {
                 return Err(refused(&answer));
             }
-            match records(Document::Cap, &self.asker.body(answer).await?) {
+            match self.records(Document::Cap, self.asker.body(answer).await?).await? {
                 Ok(alert) => rows.extend(alert),
                 // One broken alert must not keep the others from the wall: its row has no values, and is rejected.
                 Err(error) => {
@@ -117,6 +118,23 @@ impl HttpPoll {
             now.forget(&left);
         }
         Ok((rows, now, all))
+    }
+
+    /// The rows of a document, decoded where nothing that it does harms the city.
+    async fn records(
+        &self,
+        document: Document,
+        body: Vec<u8>,
+    ) -> Result<Result<Vec<Row>, DecodeError>, Trouble> {
+        let decoder = self.decoder.clone();
+        let decoded = tokio::task::spawn_blocking(move || decoder.records(document, &body)).await;
+        match decoded.map_err(|error| Trouble::passing(error.to_string()))? {
+            // The city's own trouble, not the document's.
+            Err(error @ (DecodeError::Unable(_) | DecodeError::Scratch(_))) => {
+                Err(Trouble::passing(error.to_string()))
+            }
+            decoded => Ok(decoded),
+        }
     }
 }
 
@@ -140,7 +158,10 @@ impl Connector for HttpPoll {
         let seen = Seen::from_text(&held.seen);
         let (rows, seen) = match &self.config.answer {
             Answer::Json(place) => seen.news(rows_of(&body, place)?),
-            Answer::Document(document) => seen.news(rows_of_document(*document, &body)?),
+            Answer::Document(document) => {
+                let rows = self.records(*document, body).await?;
+                seen.news(rows.map_err(|error| Trouble::passing(error.to_string()))?)
+            }
             Answer::CapFeed { hosts } => {
                 let (rows, seen, all) = self.alerts(&body, hosts, &seen).await?;
                 // What is left for the next time is asked for again, whatever the server says of changes.
@@ -166,10 +187,6 @@ fn polled(
     let next = Cursor { etag, modified, seen: seen.to_text() };
     let cursor = serde_json::to_value(next).map_err(|error| Trouble::Lasting(error.to_string()))?;
     Ok(Polled::Rows { rows, cursor })
-}
-
-fn rows_of_document(document: Document, body: &[u8]) -> Result<Vec<Row>, Trouble> {
-    records(document, body).map_err(|error| Trouble::passing(error.to_string()))
 }
 
 /// An entry as a list's element: changed it is another.

@@ -6,6 +6,7 @@ use super::{
     Connector, HttpPoll, HttpPollConfig, Mqtt, MqttConfig, Nats, NatsConfig, Open311, Open311Config,
     Postgres, PostgresConfig, Trouble, WebSocket, WebSocketConfig,
 };
+use crate::ingest::Decoder;
 use crate::model::Clock;
 
 /// What is asked, and how.
@@ -26,13 +27,13 @@ pub enum Source {
 }
 
 impl Source {
-    /// A connector that has not been anywhere yet.
+    /// A connector that has not been anywhere yet; `decoder` reads what it is answered that is no JSON.
     ///
     /// # Errors
     /// Where the machine cannot make one.
-    pub fn connector(self, clock: &Arc<dyn Clock>) -> Result<Box<dyn Connector>, Trouble> {
+    pub fn connector(self, clock: &Arc<dyn Clock>, decoder: &Decoder) -> Result<Box<dyn Connector>, Trouble> {
         Ok(match self {
-            Self::HttpPoll(config) => Box::new(HttpPoll::new(config)?),
+            Self::HttpPoll(config) => Box::new(HttpPoll::new(config, decoder.clone())?),
             Self::Mqtt(config) => Box::new(Mqtt::new(config)),
             Self::Nats(config) => Box::new(Nats::new(config)),
             Self::Open311(config) => Box::new(Open311::new(config, Arc::clone(clock))?),

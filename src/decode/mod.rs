@@ -24,7 +24,7 @@ pub use feed::{Entry, entries};
 pub use gtfs_realtime::Entity;
 pub use limits::{Bound, Limits};
 pub use ndjson::text_columns;
-pub use records::{Document, records};
+pub use records::{Document, MOST_RECORDS, records};
 
 use std::fs::File;
 use std::sync::Arc;

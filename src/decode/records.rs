@@ -13,7 +13,7 @@ use super::{Error, Record, Request, Sink, cap};
 /// The largest document, in bytes: it is held whole.
 const MAX_BYTES: u64 = 64 << 20;
 /// The rows of one answer of a live source.
-const MAX_ROWS: usize = 50_000;
+pub const MOST_RECORDS: usize = 50_000;
 
 /// What a live source answers that is no JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,24 @@ pub enum Document {
     Cap,
     /// A feed of GTFS-realtime, of which one kind of entity is wanted.
     GtfsRealtime(Entity),
+}
+
+impl Document {
+    /// The columns of its rows.
+    pub fn columns(self) -> &'static [&'static str] {
+        match self {
+            Self::Cap => &cap::COLUMNS,
+            Self::GtfsRealtime(entity) => entity.columns(),
+        }
+    }
+
+    /// What a file of it would be called.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Cap => "answer.cap",
+            Self::GtfsRealtime(_) => "answer.pb",
+        }
+    }
 }
 
 /// The rows of a document.
@@ -37,8 +55,8 @@ pub fn records(document: Document, bytes: &[u8]) -> Result<Vec<Record>, Error> {
         Document::GtfsRealtime(entity) => {
             let mut rows = Vec::new();
             gtfs_realtime::records(bytes, entity, |row| {
-                if rows.len() == MAX_ROWS {
-                    let why = format!("it has more than {MAX_ROWS} rows");
+                if rows.len() == MOST_RECORDS {
+                    let why = format!("it has more than {MOST_RECORDS} rows");
                     return Err(Error::Unreadable { format: "GTFS-realtime", why });
                 }
                 rows.push(row);

@@ -22,8 +22,9 @@ mod under;
 mod uploads;
 mod veil;
 
-pub use crate::decode::{Document, Entity, Entry, UNIT, entries, records, text_columns};
+pub use crate::decode::{Document, Entity, Entry, Error as DecodeError, UNIT, entries, text_columns};
 pub use crate::lake::{Cursor, Tail};
+pub use crate::sandbox::Decoder;
 pub use bounds::Bounds;
 pub use footprint::{CellRows, Footprint, Mark};
 pub use land::{Feed, Lander, Terms, Upload};

@@ -4,9 +4,10 @@
 //! A file may be made to bring its reader down: a kilobyte that decodes to hundreds of gigabytes, a failed allocation
 //! that no handler catches, a loop without an end. In a child that is the end of the child and a refusal with a code.
 //! `frame.rs` is what passes between the two, `worker.rs` the child, `confine.rs` what the child may not do, `parent.rs`
-//! who starts, watches and ends it.
+//! who starts, watches and ends it; `documents.rs` gives it what live sources answer.
 
 mod confine;
+mod documents;
 mod frame;
 mod parent;
 mod worker;

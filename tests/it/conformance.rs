@@ -9,6 +9,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use cityloom::connect::{Answer, Connector, HttpPoll, HttpPollConfig, Polled, Row, RowPlace, Trouble};
+use cityloom::decode::Limits;
+use cityloom::sandbox::Decoder;
 use futures::StreamExt as _;
 use serde_json::{Value, json};
 
@@ -236,7 +238,7 @@ impl Source for Http {
             most_bytes: 1 << 20,
             timeout: Duration::from_secs(2),
         };
-        Box::new(HttpPoll::new(config).unwrap())
+        Box::new(HttpPoll::new(config, Decoder::in_process(Limits::default())).unwrap())
     }
 
     async fn tell(&self, rows: &[Row]) {

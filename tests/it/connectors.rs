@@ -210,7 +210,7 @@ async fn a_real_day_of_polls_becomes_its_incidents_and_their_changes() {
     };
     let workshop = Workshop::open(&options).await.unwrap();
     let Connector { name, units, source: config, .. } = workshop.settings.connectors[0].clone();
-    let connector = config.connector(&workshop.clock).unwrap();
+    let connector = config.connector(&workshop.clock, workshop.lander.decoder()).unwrap();
     let runner = Runner { name, feed: FEED.into(), units, every: Duration::from_millis(2), connector };
     let (shutdown, tally) = (CancellationToken::new(), Arc::new(Mutex::new(Tally::default())));
     source.says(200, polls[0].clone());

@@ -9,8 +9,9 @@ use axum::extract::Path as Route;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use cityloom::connect::{Answer, Connector, HttpPoll, HttpPollConfig, Polled, Trouble};
-use cityloom::decode::{Document, Entity, entries, records};
+use cityloom::connect::{Answer, Connector, HttpPoll, HttpPollConfig, Polled, Row, Trouble};
+use cityloom::decode::{Document, Entity, Limits, entries, records};
+use cityloom::sandbox::{Confines, Decoder};
 use serde_json::Value;
 
 use crate::binary::real_data;
@@ -107,6 +108,31 @@ fn alert(name: &str) -> String {
     )
 }
 
+/// Decodes as a running city does.
+fn child() -> Decoder {
+    Decoder::child(env!("CARGO_BIN_EXE_cityloom").into(), Limits::default(), Confines::default())
+}
+
+#[test]
+fn a_child_reads_the_rows_that_this_process_reads() {
+    let text = |row: &Row| -> Row {
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let there = row.iter().filter(|(_, value)| !value.is_null());
+        there.map(|(name, value)| (name.clone(), text(value).into())).collect()
+    };
+    let same = |document: Document, bytes: &[u8]| {
+        let here: Vec<Row> = records(document, bytes).unwrap().iter().map(text).collect();
+        let there: Vec<Row> = child().records(document, bytes).unwrap().iter().map(text).collect();
+        assert!(here == there && !here.is_empty(), "{document:?}");
+    };
+    same(Document::Cap, alert("one").as_bytes());
+    assert!(child().records(Document::Cap, b"<alert/>").is_err());
+    let Some(folder) = real_data("protocol/gtfs_rt") else { return };
+    let bytes = std::fs::read(folder.join("poznan_feeds_2026-01-28.pb")).unwrap();
+    same(Document::GtfsRealtime(Entity::Vehicles), &bytes);
+    same(Document::GtfsRealtime(Entity::Delays), &bytes);
+}
+
 async fn answer(Route(name): Route<String>) -> Response {
     let entry = |number: usize| {
         format!("<entry><id>{number}</id><updated>t</updated><link href='/alert/{number}'/></entry>")
@@ -140,7 +166,7 @@ async fn a_feed_of_alerts_is_followed_and_not_astray() {
             most_bytes: 1 << 20,
             timeout: Duration::from_secs(10),
         };
-        HttpPoll::new(config).unwrap()
+        HttpPoll::new(config, child()).unwrap()
     };
     let mut feed = connector("feed", Answer::CapFeed { hosts: Vec::new() });
     let (mut cursor, mut told) = (None, Vec::new());
