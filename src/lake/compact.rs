@@ -13,6 +13,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::ObjectStoreExt as _;
 
 use super::arrange::Arranger;
+use super::grow::in_columns;
 use super::log::{FileEntry, remove};
 use super::table::{Table, add};
 use super::{Error, Written, durable_fs};
@@ -73,7 +74,7 @@ impl Table {
         }
         let rows: u64 = run.iter().map(|file| file.rows).sum();
         let name = format!("merged-{}", uuid::Uuid::now_v7());
-        let mut merged = self.new_file(&name, 0);
+        let mut merged = self.new_file_of_all(&name)?;
         let mut arranger = Arranger::default();
         for file in &run {
             let mut batches = match &file.hot {
@@ -81,7 +82,8 @@ impl Table {
                 None => self.read_file(&file.path, None).await?.right_stream(),
             };
             while let Some(batch) = batches.try_next().await.map_err(|source| self.file_failed(source))? {
-                let batch = self.in_todays(batch).map_err(|source| self.file_failed(source.into()))?;
+                let batch =
+                    in_columns(batch, merged.schema()).map_err(|source| self.file_failed(source.into()))?;
                 for slice in arranger.push(batch).map_err(|source| self.file_failed(source.into()))? {
                     merged.write(&slice).await?;
                 }

@@ -4,14 +4,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, new_null_array};
+use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use deltalake_core::DeltaTable;
+use deltalake_core::kernel::engine::arrow_conversion::TryIntoArrow as _;
 use deltalake_core::kernel::transaction::CommitData;
 use deltalake_core::kernel::{Action, MetadataExt as _, StructField, StructType};
 use deltalake_core::protocol::DeltaOperation;
 
-use super::Error;
 use super::table::{Table, kernel_schema};
+use super::{Error, FileWriter};
 
 impl Table {
     /// Adds the columns that the log does not have yet. Those that the contract no longer has stay in it.
@@ -43,30 +45,41 @@ impl Table {
         }
     }
 
-    /// Rows of a file in the table's columns as they are now.
-    ///
-    /// # Errors
-    /// Where a column is not of the table's type.
-    pub(super) fn in_todays(&self, rows: RecordBatch) -> Result<RecordBatch, ArrowError> {
-        let (schema, now) = (rows.schema(), self.schema());
-        let names = |schema: &arrow::datatypes::Schema| -> Vec<String> {
-            schema.fields().iter().map(|field| field.name().clone()).collect()
-        };
-        if names(&schema) == names(now) {
-            return Ok(rows);
+    /// Begins a file for rows of before: it has the columns that the contract has no longer, too, so that nothing that
+    /// landed is lost where rows are written anew.
+    pub(super) fn new_file_of_all(&self, name: &str) -> Result<FileWriter, Error> {
+        let mut fields: Vec<FieldRef> = self.schema().fields().to_vec();
+        if let Some(landed) = &self.landed().columns {
+            let gone = landed.fields().filter(|field| self.schema().column_with_name(field.name()).is_none());
+            for field in gone {
+                let field: Field = field.try_into_arrow().map_err(|error| self.file_failed(error.into()))?;
+                fields.push(Arc::new(field));
+            }
         }
-        let columns = now.fields().iter().map(|field| match rows.column_by_name(field.name()) {
-            Some(column) => Arc::clone(column),
-            None => new_null_array(field.data_type(), rows.num_rows()),
-        });
-        RecordBatch::try_new(Arc::clone(now), columns.collect())
+        let schema = Arc::new(Schema::new(fields));
+        Ok(FileWriter::new(self.name().clone(), self.store(), format!("{name}-0.parquet"), schema))
     }
+}
+
+/// Rows in those columns; those that they do not have are null.
+pub(super) fn in_columns(rows: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let names = |schema: &Schema| -> Vec<String> {
+        schema.fields().iter().map(|field| field.name().clone()).collect()
+    };
+    if names(&rows.schema()) == names(schema) {
+        return Ok(rows);
+    }
+    let columns = schema.fields().iter().map(|field| match rows.column_by_name(field.name()) {
+        Some(column) => Arc::clone(column),
+        None => new_null_array(field.data_type(), rows.num_rows()),
+    });
+    RecordBatch::try_new(Arc::clone(schema), columns.collect())
 }
 
 #[cfg(test)]
 mod tests {
     use arrow::array::{ArrayRef, Int64Array, StringArray};
-    use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+    use arrow::datatypes::DataType;
     use futures::TryStreamExt as _;
 
     use super::*;
@@ -113,7 +126,7 @@ mod tests {
         for file in &table.state().files {
             let mut batches = table.read_file(&file.path, None).await.unwrap();
             while let Some(batch) = batches.try_next().await.unwrap() {
-                let batch = table.in_todays(batch).unwrap();
+                let batch = in_columns(batch, &schema(&["_cell", "_submission", "old", "new"])).unwrap();
                 let column = batch[column].as_any().downcast_ref::<StringArray>().unwrap().clone();
                 values.extend(column.iter().map(|value| value.map(str::to_owned)));
             }
@@ -162,6 +175,22 @@ mod tests {
         let table = open(folder.path(), &["_cell", "_submission", "new"]).await;
         table.withdraw("a", NOW).await.unwrap();
         assert_eq!(values(&table, "new").await, [None, None]);
+    }
+
+    #[tokio::test]
+    async fn what_a_contract_has_no_longer_stays_where_rows_are_written_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let table = open(folder.path(), &["_cell", "_submission", "old"]).await;
+        land(&table, "a").await;
+        land(&table, "b").await;
+        let table = open(folder.path(), &["_cell", "_submission", "new"]).await;
+        land(&table, "c").await;
+        let tending = Tending { settled_s: 60, fewest: 2, commits: 1 };
+        assert_eq!(table.compact_as(NOW, tending).await.unwrap().unwrap().rows, 6);
+        table.withdraw("a", NOW).await.unwrap();
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(values(&table, "old").await, [None, None, some("b"), some("old")]);
+        assert_eq!(values(&table, "new").await, [None, None, some("c"), some("new")]);
     }
 
     #[tokio::test]

@@ -15,6 +15,7 @@ use futures::stream::{self, BoxStream};
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::json;
 
+use super::grow::in_columns;
 use super::log::{COMMIT_KEY, FileEntry, remove};
 use super::table::{Table, add};
 use super::{Error, Written};
@@ -91,11 +92,11 @@ impl Table {
     /// The file's other rows in a file of their own.
     async fn without(&self, file: &FileEntry, submission: &str) -> Result<Written, Error> {
         let column = self.submission_column();
-        let mut kept = self.new_file(&format!("kept-{}", uuid::Uuid::now_v7()), 0);
+        let mut kept = self.new_file_of_all(&format!("kept-{}", uuid::Uuid::now_v7()))?;
         let mut batches = self.read_file(&file.path, None).await?;
         while let Some(batch) = batches.try_next().await.map_err(|source| self.file_failed(source))? {
             let others = arrow::compute::not(&of(&batch, column, submission))
-                .and_then(|others| self.in_todays(filter_record_batch(&batch, &others)?))
+                .and_then(|others| in_columns(filter_record_batch(&batch, &others)?, kept.schema()))
                 .map_err(|error| self.file_failed(error.into()))?;
             if others.num_rows() > 0 {
                 kept.write(&others).await?;

@@ -91,6 +91,11 @@ impl FileWriter {
         Self { held: Some(bounds), ..self }
     }
 
+    /// The columns that its rows have.
+    pub(super) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
     fn open(&self, first: &RecordBatch) -> Result<AsyncArrowWriter<BufWriter>, Error> {
         let sink = BufWriter::new(Arc::clone(&self.store), Path::from(self.path.as_str()));
         AsyncArrowWriter::try_new(sink, Arc::clone(&self.schema), Some(properties(first)))
