@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use futures::{StreamExt as _, pin_mut};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio_postgres::config::SslMode;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, Error, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -65,6 +66,9 @@ impl Postgres {
         if let Some(password) = &self.config.password {
             server.password(password.read()?);
         }
+        // Where TLS is wanted, a server (or somebody before it) that says it has none is not talked to.
+        let mode = if self.config.tls.is_some() { SslMode::Require } else { SslMode::Disable };
+        server.ssl_mode(mode);
         match &self.config.tls {
             None => {
                 let (client, connection) = server.connect(NoTls).await.map_err(|error| told(&error))?;

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 mod brokers;
 mod database;
+mod encrypted;
 mod reports;
 mod socket;
 

@@ -1,7 +1,9 @@
 //! What connectors talk to: real brokers and databases on free ports of this machine, and a gate before them that can
 //! be shut or go mute. Where a program is not installed the reason for skipping is printed; `make test` installs them.
 
+use std::fs::Permissions;
 use std::net::SocketAddr;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -76,8 +78,17 @@ impl Daemon {
 
     /// An MQTT broker; `login` is the one that it lets in, or everybody.
     pub fn mosquitto(login: Option<(&str, &str)>) -> Option<Self> {
+        Self::mosquitto_with(login, Line::Plain)
+    }
+
+    /// The same over that line.
+    pub fn mosquitto_with(login: Option<(&str, &str)>, line: Line) -> Option<Self> {
         let (folder, address, program) = (tempfile::tempdir().unwrap(), free_port(), program("mosquitto")?);
         let mut settings = format!("listener {} 127.0.0.1\nmax_queued_messages 0\n", address.port());
+        if let Some((certificate, key)) = line.files(folder.path(), 0o644) {
+            let (certificate, key) = (certificate.display(), key.display());
+            settings = format!("{settings}certfile {certificate}\nkeyfile {key}\n");
+        }
         match login {
             None => settings.push_str("allow_anonymous true\n"),
             Some((user, password)) => {
@@ -96,14 +107,27 @@ impl Daemon {
 
     /// A NATS server with `JetStream`.
     pub fn nats() -> Option<Self> {
+        Self::nats_with(Line::Plain)
+    }
+
+    /// The same over that line.
+    pub fn nats_with(line: Line) -> Option<Self> {
         let (folder, address, program) = (tempfile::tempdir().unwrap(), free_port(), program("nats-server")?);
         let mut command = Command::new(program);
         command.args(["-js", "-a", "127.0.0.1", "-p", &address.port().to_string(), "-sd"]).arg(folder.path());
+        if let Some((certificate, key)) = line.files(folder.path(), 0o644) {
+            command.args(["--tls", "--tlscert"]).arg(certificate).arg("--tlskey").arg(key);
+        }
         Some(Self::start(command, folder, address))
     }
 
     /// A PostgreSQL server whose user `city` owns the database `city` and needs the password `s3cret`.
     pub fn postgres() -> Option<Self> {
+        Self::postgres_with(Line::Plain)
+    }
+
+    /// The same over that line.
+    pub fn postgres_with(line: Line) -> Option<Self> {
         let (initdb, postgres) = (program("initdb")?, program("postgres")?);
         let (folder, address) = (tempfile::tempdir().unwrap(), free_port());
         let (data, secret) = (folder.path().join("data"), folder.path().join("secret"));
@@ -131,6 +155,11 @@ impl Daemon {
         let mut command = as_server(&postgres);
         command.arg("-D").arg(&data).arg("-k").arg(folder.path()).args(["-p", &address.port().to_string()]);
         command.args(["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]);
+        if let Some((certificate, key)) = line.files(folder.path(), 0o600) {
+            let setting = |name: &str, file: &Path| format!("{name}={}", file.display());
+            command.args(["-c", "ssl=on", "-c", &setting("ssl_cert_file", &certificate)]);
+            command.args(["-c", &setting("ssl_key_file", &key)]);
+        }
         let daemon = Self::start(command, folder, address);
         // It takes connections before it is ready to serve them.
         let end = Instant::now() + PATIENCE;
@@ -142,9 +171,37 @@ impl Daemon {
     }
 }
 
+/// How a daemon is spoken to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Line {
+    Plain,
+    /// TLS with the certificate of the tests.
+    Tls,
+}
+
+impl Line {
+    /// The certificate and its key, for the owner of the folder or for everybody: who a daemon is when it reads them differs.
+    fn files(self, folder: &Path, key_mode: u32) -> Option<(PathBuf, PathBuf)> {
+        if self == Self::Plain {
+            return None;
+        }
+        let place = |name: &str, text: &str, mode: u32| {
+            let file = folder.join(name);
+            std::fs::write(&file, text).unwrap();
+            readable(folder, &file);
+            let owner = std::fs::metadata(folder).unwrap();
+            std::os::unix::fs::chown(&file, Some(owner.uid()), Some(owner.gid())).unwrap();
+            std::fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+            file
+        };
+        let certificate = place("certificate.pem", include_str!("../tls/certificate.pem"), 0o644);
+        Some((certificate, place("key.pem", include_str!("../tls/key.pem"), key_mode)))
+    }
+}
+
 /// The system's user for the database, where this test runs as root.
 fn postgres_user() -> Option<(u32, u32)> {
-    let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").ok()?);
+    let owner = std::fs::metadata("/proc/self").ok()?.uid();
     let users = std::fs::read_to_string("/etc/passwd").ok()?;
     let line = users.lines().find_map(|line| line.strip_prefix("postgres:"))?;
     let mut fields = line.split(':').skip(1).map(str::parse);
@@ -154,9 +211,8 @@ fn postgres_user() -> Option<(u32, u32)> {
 
 /// Lets a server that gives up root's rights read a file.
 fn readable(folder: &Path, file: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(folder, PermissionsExt::from_mode(0o755)).unwrap();
-    std::fs::set_permissions(file, PermissionsExt::from_mode(0o644)).unwrap();
+    std::fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(file, Permissions::from_mode(0o644)).unwrap();
 }
 
 fn ran(command: &mut Command) {
