@@ -7,6 +7,7 @@ mod budget;
 mod cap;
 mod csv;
 mod dialect;
+mod ending;
 mod feed;
 mod geojson;
 mod gtfs_realtime;

@@ -23,6 +23,7 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::file::metadata::FileMetaData;
 
+use super::ending::Ending;
 use super::{BATCH_BYTES, BATCH_ROWS, Bound, Error, Limits, Progress, Request, Rows, Sink, UNIT};
 
 /// Values of a batch, over all columns.
@@ -70,6 +71,7 @@ pub(super) fn decode(
 /// Holds the footer against the bounds, then begins with the first wanted page.
 fn open(file: File, request: &Request) -> Result<(ParquetRecordBatchReader, u64, Units), Error> {
     let limits = &request.limits;
+    let file = Ending(file);
     let options = || ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let footer = ArrowReaderMetadata::load(&file, options()).map_err(unreadable)?;
     let units = units(footer.metadata().file_metadata());

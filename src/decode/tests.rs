@@ -141,6 +141,17 @@ fn packed_files_are_recognised_and_read() {
     assert_eq!(recognised("a.csv", csv), Some(kind(Format::Csv)));
 }
 
+/// Found by random bytes: the header of a page claims a long list that is not there, and the reader looked for all of it.
+#[test]
+fn a_parquet_file_that_claims_more_than_it_holds_is_refused_at_once() {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(include_bytes!("../../fuzz/seeds/parquet/endless.parquet")).unwrap();
+    file.rewind().unwrap();
+    let wanted = request(&["id", "ts"], &[false; 2]);
+    let refused = decode(kind(Format::Parquet), file, None, &wanted, &Arc::default(), &mut |_| Ok(()));
+    assert!(matches!(refused, Err(Error::Unreadable { format: "Parquet", .. })), "{refused:?}");
+}
+
 fn parquet_file() -> Vec<u8> {
     let column = |values: Vec<i64>| -> ArrayRef { Arc::new(arrow::array::Int64Array::from(values)) };
     let columns = [("lng", column(vec![1, 3])), ("lat", column(vec![2, 4]))];
