@@ -20,6 +20,9 @@ pub(super) fn decode(text: impl Read, request: &Request, sink: &mut Sink<'_>) ->
     let mut line = Vec::new();
     let mut number = 0;
     let mut seen = vec![false; request.headers.len()];
+    if reader.fill_buf().map_err(failed)?.is_empty() {
+        return Err(Error::Empty);
+    }
     loop {
         let more = next_line(&mut reader, &mut line)?;
         let text = line.trim_ascii();
@@ -44,9 +47,12 @@ pub(super) fn decode(text: impl Read, request: &Request, sink: &mut Sink<'_>) ->
     batch.flush()
 }
 
+fn failed(error: std::io::Error) -> Error {
+    Error::Unreadable { format: "NDJSON", why: error.to_string() }
+}
+
 /// Reads one line. A line past the bound is skipped to its end and comes out cut, so that it is no JSON.
 fn next_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> Result<bool, Error> {
-    let failed = |error: std::io::Error| Error::Unreadable { format: "NDJSON", why: error.to_string() };
     line.clear();
     reader.by_ref().take(MAX_ROW_BYTES).read_until(b'\n', line).map_err(failed)?;
     if line.len() as u64 == MAX_ROW_BYTES && line.last() != Some(&b'\n') {

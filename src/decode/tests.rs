@@ -141,6 +141,15 @@ fn packed_files_are_recognised_and_read() {
     assert_eq!(recognised("a.csv", csv), Some(kind(Format::Csv)));
 }
 
+#[test]
+fn nothing_is_empty_packed_or_not() {
+    for (format, name) in [(Format::Csv, "a.csv.gz"), (Format::Ndjson, "a.ndjson.gz")] {
+        assert_eq!(run(format, b"").unwrap_err(), Error::Empty);
+        let packed = gzip(b"");
+        assert_eq!(read(recognised(name, &packed).unwrap(), &packed).unwrap_err(), Error::Empty, "{name}");
+    }
+}
+
 /// Found by random bytes: the header of a page claims a long list that is not there, and the reader looked for all of it.
 #[test]
 fn a_parquet_file_that_claims_more_than_it_holds_is_refused_at_once() {
