@@ -7,6 +7,7 @@ This process stays small: a child's peak memory counts from what its parent had 
 
 import argparse
 import json
+import multiprocessing
 import os
 import platform
 import re
@@ -14,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
@@ -202,7 +204,9 @@ def main():
         run(sys.executable, HERE / "data.py", rows, source)
     landed = landing(binary, source, work, rows)
     start, fused = fusion(binary, work)
-    upload_rows, formats, waits = uploads.measure(binary, source, UPLOAD_ROWS, work / "uploads")
+    # In a process of its own, for the rows that it holds.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as apart:
+        upload_rows, formats, waits = apart.submit(uploads.measure, binary, source, UPLOAD_ROWS, work / "uploads").result()
     lived = live(given.live, LIVE_BATCHES, work)
     refreshed = refreshing(given.refresh, [int(rows) for rows in os.environ.get("BENCH_HISTORIES", "1000000 10000000 100000000").split()])
     laid_out = layouts(given.layout, LAYOUT_ROWS)
@@ -232,4 +236,5 @@ def main():
     print(template)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -8,13 +8,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
-use targets::Target;
+use targets::{Panics, Target};
 
 fuzz_target!(|bytes: &[u8]| {
     static TARGET: OnceLock<&'static Target> = OnceLock::new();
     let target = TARGET.get_or_init(chosen);
     let ended = catch_unwind(AssertUnwindSafe(|| (target.run)(bytes)));
-    if ended.is_err() && !target.contained {
+    if ended.is_err() && target.panics != Panics::Contained {
         std::process::abort();
     }
 });
@@ -28,9 +28,9 @@ fn chosen() -> &'static Target {
         eprintln!("FUZZ_TARGET is one of: {}", names.join(" "));
         std::process::exit(2);
     };
-    let contained = target.contained;
+    let told = target.panics == Panics::Fault;
     std::panic::set_hook(Box::new(move |panic| {
-        if !contained {
+        if told {
             eprintln!("{panic}\n{}", std::backtrace::Backtrace::force_capture());
         }
     }));

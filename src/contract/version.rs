@@ -70,9 +70,11 @@ impl Version {
     /// The next version that says such a change.
     fn next(self, grade: Grade) -> Self {
         match grade {
-            Grade::Words => Self { patch: self.patch + 1, ..self },
-            Grade::Compatible => Self { minor: self.minor + 1, patch: 0, ..self },
-            Grade::Breaking | Grade::Impossible => Self { major: self.major + 1, minor: 0, patch: 0 },
+            Grade::Words => Self { patch: self.patch.saturating_add(1), ..self },
+            Grade::Compatible => Self { minor: self.minor.saturating_add(1), patch: 0, ..self },
+            Grade::Breaking | Grade::Impossible => {
+                Self { major: self.major.saturating_add(1), minor: 0, patch: 0 }
+            }
         }
     }
 }
