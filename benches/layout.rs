@@ -25,6 +25,8 @@ const SENSORS: i64 = 50_000;
 /// Rows a second of event time: the history is five hours for every ten million rows.
 const RATE: i64 = 550;
 const FILE_ROWS: i64 = 1 << 20;
+/// Rows of a row group.
+const ROW_GROUP: usize = 1 << 19;
 const ROUNDS: usize = 5;
 
 /// How a file is laid out.
@@ -43,22 +45,20 @@ fn zstd(level: i32) -> Outcome<Compression> {
 }
 
 const LANDED: Layout =
-    Layout { name: "as landed", by_cell: None, group: 131_072, compression: || zstd(1), bloom: false };
+    Layout { name: "as landed", by_cell: None, group: ROW_GROUP, compression: || zstd(1), bloom: false };
+/// What cityloom's merges write.
+const BY_CELL: Layout =
+    Layout { name: "by cell in each row group", by_cell: Some(ROW_GROUP as i64), ..LANDED };
 const LAYOUTS: [Layout; 9] = [
     LANDED,
-    Layout { name: "by cell in each row group", by_cell: Some(131_072), ..LANDED },
+    BY_CELL,
     Layout { name: "by cell in each file", by_cell: Some(FILE_ROWS), ..LANDED },
     Layout { name: "by cell, groups of 32 Ki", by_cell: Some(32_768), group: 32_768, ..LANDED },
-    Layout { name: "by cell, groups of 512 Ki", by_cell: Some(524_288), group: 524_288, ..LANDED },
-    Layout { name: "by cell, zstd 3", by_cell: Some(131_072), compression: || zstd(3), ..LANDED },
-    Layout { name: "by cell, zstd 9", by_cell: Some(131_072), compression: || zstd(9), ..LANDED },
-    Layout {
-        name: "by cell, snappy",
-        by_cell: Some(131_072),
-        compression: || Ok(Compression::SNAPPY),
-        ..LANDED
-    },
-    Layout { name: "by cell, bloom filter of the sensor", by_cell: Some(131_072), bloom: true, ..LANDED },
+    Layout { name: "by cell, groups of 128 Ki", by_cell: Some(131_072), group: 131_072, ..LANDED },
+    Layout { name: "by cell, zstd 3", compression: || zstd(3), ..BY_CELL },
+    Layout { name: "by cell, zstd 9", compression: || zstd(9), ..BY_CELL },
+    Layout { name: "by cell, snappy", compression: || Ok(Compression::SNAPPY), ..BY_CELL },
+    Layout { name: "by cell, bloom filter of the sensor", bloom: true, ..BY_CELL },
 ];
 
 /// What reads it: a full recompute, a window, a few cells, one sensor.
@@ -140,7 +140,7 @@ fn write(folder: &Path, layout: Layout, rows_of_all: i64) -> Outcome<()> {
         let first = rows(from, from + 1)?;
         let file = File::create(folder.join(format!("{from:012}.parquet")))?;
         let mut writer = ArrowWriter::try_new(file, first.schema(), Some(properties.build()))?;
-        let slice = layout.by_cell.unwrap_or(131_072);
+        let slice = layout.by_cell.unwrap_or(ROW_GROUP as i64);
         for start in (from..to).step_by(slice as usize) {
             let rows = rows(start, to.min(start + slice))?;
             writer.write(&if layout.by_cell.is_some() { by_cell(&rows)? } else { rows })?;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use cityloom::contract;
 use cityloom::fusion::{Catalog, SessionConfig};
-use cityloom::ingest::Lander;
+use cityloom::ingest::{Lander, open_feeds};
 use cityloom::lake::{Lake, Tail};
 use cityloom::model::{Clock, FeedName, SystemClock};
 use cityloom::place::Areas;
@@ -79,7 +79,8 @@ async fn open(tail: Tail, folder: &Path) -> Outcome<(Lander, Catalog)> {
         contracts.push(Arc::new(read));
     }
     let areas = Arc::new(Areas::new(Vec::new())?);
-    let lander = Lander::open(&lake, &contracts, areas, Arc::new(SystemClock), 1 << 30).await?;
+    let feeds = open_feeds(&lake, &contracts).await?;
+    let lander = Lander::new(feeds, areas, Arc::new(SystemClock), 1 << 30);
     let mut catalog = Catalog::new(SessionConfig { threads: 2, memory: 1 << 30, local_files: false })?;
     for (name, feed) in lander.feeds() {
         catalog.add_feed(name, &feed.table, &feed.quarantine)?;

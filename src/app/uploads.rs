@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::Workshop;
-use crate::ingest::{Part, Refusal, Terms, Ticket, UnderWay, Upload, Uploads};
+use crate::ingest::{Note, Part, Refusal, Terms, Ticket, UnderWay, Upload, Uploads};
 use crate::journal::{Audit, Audited};
 use crate::model::SubmissionId;
 
@@ -38,8 +38,8 @@ pub(super) async fn run(
             let ticket = under_way(&workshop, &part);
             let progress = ticket.as_ref().map_or_else(Arc::default, Ticket::reading);
             let upload = Upload { path, name: part.note.file.clone(), progress };
-            let (mends, contract) = (part.note.mends.clone(), part.note.contract.clone());
-            let terms = Terms { id: Some(part.id), mends, contract };
+            let Note { mends, contract, units, .. } = part.note.clone();
+            let terms = Terms { id: Some(part.id), mends, contract, units };
             let landed = tokio::select! {
                 // It lands after the restart.
                 () = shutdown.cancelled() => return Ok(()),

@@ -10,7 +10,7 @@ use super::veil_key::veil_key;
 use crate::config::{self, Settings};
 use crate::contract::Contract;
 use crate::fusion::{Catalog, Engine, Latest, Query, QueryFile, QuerySet, SessionConfig, StateLimits};
-use crate::ingest::Lander;
+use crate::ingest::{Lander, open_feeds};
 use crate::lake::Lake;
 use crate::model::{Clock, Problem, SystemClock};
 use crate::place::Areas;
@@ -62,18 +62,19 @@ impl Workshop {
         if !problems.is_empty() {
             bail!("{}", lines(&problems));
         }
-        let areas = Arc::new(config::read_areas(&settings.areas).map_err(|problem| anyhow!("{problem}"))?);
+        // Thousands of outlines take as long to make ready as a lake to open: both at once.
+        let boundaries = settings.areas.clone();
+        let areas = tokio::task::spawn_blocking(move || config::read_areas(&boundaries));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let lake = match &settings.lake.bucket {
             Some(bucket) => Lake::open_bucket(bucket).await?,
             None => Lake::open(&options.data)?,
         };
-        let lake = lake.with_tail(settings.lake.tail);
-        let mut lander =
-            Lander::open(&lake, &contracts, Arc::clone(&areas), Arc::clone(&clock), settings.limits.upload)
-                .await?
-                .with_decoder(decoder(&settings, options.decoder.clone()))
-                .with_bounds(settings.limits.intake);
+        let feeds = open_feeds(&lake.with_tail(settings.lake.tail), &contracts).await?;
+        let areas = Arc::new(areas.await?.map_err(|problem| anyhow!("{problem}"))?);
+        let mut lander = Lander::new(feeds, Arc::clone(&areas), Arc::clone(&clock), settings.limits.upload)
+            .with_decoder(decoder(&settings, options.decoder.clone()))
+            .with_bounds(settings.limits.intake);
         if let Some(key) = veil_key(&options.data, &contracts)? {
             lander = lander.with_veil_key(key);
         }

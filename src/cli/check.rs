@@ -51,12 +51,11 @@ pub(super) fn promised(contracts: &[Arc<Contract>]) -> Result<Catalog> {
     let mut catalog = Catalog::new(SessionConfig { threads: 1, memory: 1 << 30, local_files: false })?;
     catalog.add_rows("ref", "areas", Areas::table_schema(), Vec::new())?;
     for contract in contracts {
-        let (department, feed) = (contract.feed.department(), contract.feed.feed());
         catalog.promise_feed(&contract.feed, contract.table_schema())?;
         if let Some(latest) = Latest::of(contract) {
             catalog.keep_latest(&latest)?;
         }
-        catalog.add_rows("quarantine", &format!("{department}__{feed}"), quarantine_schema(), Vec::new())?;
+        catalog.add_rows("quarantine", &contract.feed.joined(), quarantine_schema(), Vec::new())?;
     }
     Ok(catalog)
 }
@@ -110,15 +109,16 @@ pub(super) fn known(city: &std::path::Path) -> Result<Known> {
         anyhow::bail!("{}", crate::app::problems_of(&problems));
     }
     let mut schemas = BTreeMap::from([("ref.areas".to_owned(), Areas::table_schema())]);
+    let mut latest = Vec::new();
     for contract in &contracts {
-        let (department, feed) = (contract.feed.department(), contract.feed.feed());
         schemas.insert(contract.feed.to_string(), contract.table_schema());
-        schemas.insert(format!("quarantine.{department}__{feed}"), quarantine_schema());
-        if contract.latest {
-            schemas.insert(format!("history.{department}__{feed}"), contract.table_schema());
+        schemas.insert(format!("quarantine.{}", contract.feed.joined()), quarantine_schema());
+        if let Some(of) = Latest::of(contract) {
+            let (schema, history) = of.history();
+            schemas.insert(format!("{schema}.{history}"), contract.table_schema());
+            latest.push(of);
         }
     }
-    let latest = contracts.iter().filter_map(|contract| Latest::of(contract)).collect();
     Ok(Known { schemas, latest })
 }
 

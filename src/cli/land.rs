@@ -19,7 +19,7 @@ pub(super) async fn land(
     options: WorkshopOptions,
     feed: String,
     files: Vec<PathBuf>,
-    contract: Option<String>,
+    terms: Terms,
     format: ReceiptFormat,
 ) -> Result<ExitCode> {
     let workshop = Workshop::open(&options).await?;
@@ -29,8 +29,7 @@ pub(super) async fn land(
         let progress = Arc::new(Progress::default());
         let bar = tokio::spawn(draw(name.clone(), Arc::clone(&progress)));
         let upload = Upload { path, name: name.clone(), progress };
-        let terms = Terms { contract: contract.clone(), ..Terms::default() };
-        let landed = workshop.lander.land_with(&feed, upload, terms).await;
+        let landed = workshop.lander.land_with(&feed, upload, terms.clone()).await;
         bar.abort();
         match (&landed, format) {
             (Ok(receipt), ReceiptFormat::Json) => text::out(&serde_json::to_string(receipt)?),

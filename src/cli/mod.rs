@@ -20,6 +20,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::app::{Demo, WorkshopOptions};
+use crate::ingest::{Terms, Units, units_of};
 use crate::sandbox;
 
 /// The exit code of a command that ran and found something wrong with what it was given.
@@ -78,6 +79,9 @@ enum Command {
         /// The version of the contract that the files were made for; else the newest that their columns fit.
         #[arg(long, value_name = "VERSION")]
         contract: Option<String>,
+        /// The units of columns, where they are not the contract's and the files do not say so.
+        #[arg(long, value_name = "COLUMN:UNIT,…", value_parser = units_of, default_value = "", hide_default_value = true)]
+        units: Units,
         /// How the receipt is printed.
         #[arg(long, value_enum, default_value_t = ReceiptFormat::Text)]
         format: ReceiptFormat,
@@ -212,8 +216,9 @@ pub fn main() -> ExitCode {
         Command::Demo { listen, scale, history } => {
             run::serve(options, listen.listen, Some(Demo { scale, history_min: history }))
         }
-        Command::Land { feed, files, contract, format } => {
-            run::once(land::land(options, feed, files, contract, format))
+        Command::Land { feed, files, contract, units, format } => {
+            let terms = Terms { contract, units, ..Terms::default() };
+            run::once(land::land(options, feed, files, terms, format))
         }
         Command::Check { format } => run::once(check::check(options, format)),
         Command::Sql { statement, format } => run::once(sql::sql(options, statement, format)),

@@ -1,17 +1,13 @@
 //! Asks a connector again and again, and lands what it gives. The only place that decides when to ask.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::datatypes::{Field, Schema};
-use arrow::error::ArrowError;
-use arrow::record_batch::RecordBatch;
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use tokio_util::sync::CancellationToken;
 
 use super::{Connector, Polled, Row, Trouble};
-use crate::ingest::{Cursor, Lander, Receipt, Refusal, UNIT, text_columns};
+use crate::ingest::{Cursor, Lander, Receipt, Refusal, Units, in_units, text_columns};
 
 /// The first wait after a failure, and the longest.
 const WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
@@ -39,7 +35,7 @@ pub struct Runner {
     /// `<department>.<feed>`.
     pub feed: String,
     /// The units of its columns, by header, where they are not the contract's.
-    pub units: BTreeMap<String, String>,
+    pub units: Units,
     /// How often it is asked.
     pub every: Duration,
     /// What is asked.
@@ -146,16 +142,6 @@ fn has_all_columns<'a>(rows: &mut [Row], headers: impl Iterator<Item = &'a str>)
             first.insert(header.to_owned(), serde_json::Value::Null);
         }
     }
-}
-
-/// The batch with the units that the configuration says.
-fn in_units(batch: RecordBatch, units: &BTreeMap<String, String>) -> Result<RecordBatch, ArrowError> {
-    let field = |field: &Arc<Field>| {
-        let unit = units.get(field.name()).map(|unit| (UNIT.to_owned(), unit.clone()));
-        field.as_ref().clone().with_metadata(unit.into_iter().collect())
-    };
-    let schema = Schema::new(batch.schema().fields().iter().map(field).collect::<Vec<_>>());
-    batch.with_schema(Arc::new(schema))
 }
 
 fn lasting(refusal: &Refusal) -> Trouble {

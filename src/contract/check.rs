@@ -12,7 +12,8 @@ use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::cast::{cast_column, convert_column};
-use super::{Code, Column, Contract, Conversion, UNIT, UnitError};
+use super::{Code, Column, Contract, Conversion, UnitError};
+use crate::model::UNIT;
 
 /// The longest value excerpt that quarantine keeps, in characters.
 const EXCERPT: usize = 256;

@@ -278,9 +278,6 @@ impl fmt::Display for Code {
     }
 }
 
-/// Where a column's metadata says in which unit its numbers are.
-pub const UNIT: &str = "unit";
-
 /// Names of the columns that landing adds, in their order behind the contract's.
 pub const SYSTEM_COLUMNS: [&str; 6] = ["_cell", "_area", "_event_time", "_landed_at", "_submission", "_row"];
 

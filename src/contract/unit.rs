@@ -6,8 +6,7 @@
 
 use std::collections::BTreeMap;
 
-/// A longer text is no unit.
-const LONGEST: usize = 64;
+use crate::model::LONGEST_UNIT;
 
 /// What is known: names, and what one of it is: `up / down` of the unit in the last place. A unit that is its own is a base.
 /// The first name of some takes prefixes, such as `k`.
@@ -113,6 +112,13 @@ struct Unit {
     zero: f64,
 }
 
+impl Unit {
+    /// Of no quantity, counted by ones.
+    const fn one() -> Self {
+        Self { bases: BTreeMap::new(), up: 1.0, down: 1.0, zero: 0.0 }
+    }
+}
+
 /// How a value in one unit becomes a value in another.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Conversion {
@@ -133,6 +139,9 @@ pub enum UnitError {
         /// What was probably meant, or the empty text.
         hint: String,
     },
+    /// There is no such column.
+    #[error("the contract has no such column")]
+    NoColumn,
     /// The contract says none.
     #[error("the file says `{from}`, and the contract says no unit")]
     Unstated {
@@ -194,8 +203,8 @@ fn lowest(up: f64, down: f64) -> (f64, f64) {
 }
 
 fn parse(text: &str) -> Result<Unit, UnitError> {
-    let said = || UnitError::Unknown { unit: text.chars().take(LONGEST).collect(), hint: String::new() };
-    if text.len() > LONGEST {
+    let said = || UnitError::Unknown { unit: text.chars().take(LONGEST_UNIT).collect(), hint: String::new() };
+    if text.len() > LONGEST_UNIT {
         return Err(said());
     }
     if let Some(unit) = atom(text.trim()) {
@@ -203,12 +212,16 @@ fn parse(text: &str) -> Result<Unit, UnitError> {
     }
     let plain = plain(text.trim());
     let terms = terms(&plain).ok_or_else(said)?;
-    let mut product = Unit { bases: BTreeMap::new(), up: 1.0, down: 1.0, zero: 0.0 };
+    let mut product = Unit::one();
     for (term, inverse) in &terms {
         match power(term) {
             Some(unit) => product = times(product, &unit, if *inverse { -1 } else { 1 }),
             None => return Err(UnitError::Unknown { unit: text.to_owned(), hint: hint(&plain, term) }),
         }
+    }
+    // Powers upon powers have no ratio: values would become no number.
+    if !(product.up.is_normal() && product.down.is_normal()) {
+        return Err(said());
     }
     // Alone a temperature is a point of a scale, beside others it is a difference.
     if let [(term, false)] = terms.as_slice() {
@@ -276,7 +289,7 @@ fn power(term: &str) -> Option<Unit> {
             return None;
         }
         let counted = BTreeMap::from([(counted.to_owned(), 1)]);
-        let counted = Unit { bases: counted, up: 1.0, down: 1.0, zero: 0.0 };
+        let counted = Unit { bases: counted, ..Unit::one() };
         return if before.is_empty() { Some(counted) } else { Some(times(counted, &power(before)?, 1)) };
     }
     let (symbol, digit) = term.split_at_checked(term.len().checked_sub(1)?)?;
@@ -285,8 +298,7 @@ fn power(term: &str) -> Option<Unit> {
         Some(symbol) => (symbol, -exponent),
         None => (symbol, exponent),
     };
-    let one = Unit { bases: BTreeMap::new(), up: 1.0, down: 1.0, zero: 0.0 };
-    Some(times(one, &atom(symbol)?, exponent))
+    Some(times(Unit::one(), &atom(symbol)?, exponent))
 }
 
 /// A unit that has a name, with a prefix or without.
@@ -314,7 +326,7 @@ fn made((names, _, up, down, of): &Entry, more: f64, less: f64) -> Option<Unit> 
         of if names.contains(&of) => BTreeMap::from([(of.to_owned(), 1)]),
         of => {
             let unit = parse(of).ok()?;
-            let own = Unit { bases: BTreeMap::new(), up: up * more, down: down * less, zero: 0.0 };
+            let own = Unit { up: up * more, down: down * less, ..Unit::one() };
             return Some(Unit { zero: zero_of(names), ..times(own, &unit, 1) });
         }
     };
@@ -434,6 +446,7 @@ mod tests {
             assert!(known(unit).is_err(), "{unit}");
         }
         assert!(known(&"m.".repeat(1_000)).is_err());
+        assert!(known("km/h.Tm9.Tm9.Tm9/Tm9/Tm9/Tm9").is_err(), "it has no ratio that is a number");
         for (from, to) in
             [("km", "km/h"), ("dB", "dB(A)"), ("NTU", "mg/L"), ("{veh}/h", "{person}/h"), ("ppm", "mg/L")]
         {

@@ -5,11 +5,12 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray as _, Float64Array, RecordBatch, new_null_array};
+use arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type};
+use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 
+use super::cast::convert_column;
 use super::change::{Change, Grade, changes};
 use super::{Column, Contract, ContractError, Conversion, OnLanding, Place};
 
@@ -122,12 +123,7 @@ impl Earlier {
             })?;
             match unit {
                 None => cast(source, &column.data_type),
-                Some(unit) => {
-                    let wide = cast(source, &DataType::Float64)?;
-                    let values: Float64Array =
-                        wide.as_primitive::<Float64Type>().unary(|value| unit.of(value));
-                    cast(&values, &column.data_type)
-                }
+                Some(unit) => convert_column(column, source, *unit),
             }
         };
         let columns = today.columns.iter().zip(&self.columns).map(column).collect::<Result<Vec<_>, _>>()?;

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use arrow::array::{Array as _, StringArray};
-use arrow::datatypes::{Field, Schema};
+use arrow::array::{Array as _, AsArray as _, StringArray};
+use arrow::datatypes::{Field, Float64Type, Schema};
 use proptest::prelude::*;
 
 use super::*;

@@ -60,8 +60,7 @@ pub(super) const COLUMNS: [&str; 41] = [
 /// The rows of one document.
 pub(super) fn records(bytes: &[u8]) -> Result<Vec<Record>, Error> {
     let refused = |why: String| Error::Unreadable { format: FORMAT, why };
-    let text = xml::checked(FORMAT, bytes)?;
-    xml::unmixed(FORMAT, &text)?;
+    let text = xml::checked(FORMAT, bytes, xml::Texts::Apart)?;
     let alert: oasiscap::Alert = text.parse().map_err(|error| refused(format!("{error}")))?;
     let alert = alert.into_latest();
     let told = serde_json::to_value(&alert).map_err(|error| refused(error.to_string()))?;

@@ -25,7 +25,7 @@ pub struct Entry {
 /// Where it is no Atom feed, or an entry does not say what or where it is.
 pub fn entries(bytes: &[u8]) -> Result<Vec<Entry>, Error> {
     let refused = |why: String| Error::Unreadable { format: FORMAT, why };
-    let text = xml::checked(FORMAT, bytes)?;
+    let text = xml::checked(FORMAT, bytes, xml::Texts::Anywhere)?;
     let mut reader = Reader::from_str(&text);
     let (mut path, mut entries, mut entry) = (Vec::<Vec<u8>>::new(), Vec::new(), Entry::default());
     let mut begun = false;

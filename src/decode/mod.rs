@@ -17,6 +17,7 @@ mod ndjson;
 mod parquet;
 mod records;
 mod text_batch;
+mod units;
 mod unpack;
 mod xlsx;
 mod xml;
@@ -25,7 +26,8 @@ pub use feed::{Entry, entries};
 pub use gtfs_realtime::Entity;
 pub use limits::{Bound, Limits};
 pub use ndjson::text_columns;
-pub use records::{Document, MOST_RECORDS, records};
+pub use records::{Document, MOST_RECORDS};
+pub use units::{Units, in_units, units_of, with_unit};
 
 use std::fs::File;
 use std::sync::Arc;
@@ -36,6 +38,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Serialize};
 
+use crate::model::UNIT;
 use unpack::Verdict;
 pub use unpack::{Kind, Packing};
 
@@ -47,11 +50,6 @@ const BATCH_ROWS: usize = 16_384;
 const LISTED: usize = 20;
 /// Text of a decoded batch, in bytes.
 const BATCH_BYTES: usize = 16 << 20;
-/// Where a column's metadata says in which unit its numbers are.
-pub const UNIT: &str = "unit";
-/// A longer text is no unit, in bytes.
-const UNIT_BYTES: usize = 64;
-
 /// A file format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -156,7 +154,7 @@ pub struct Request {
 #[derive(Debug)]
 pub struct Rows {
     /// The wanted columns; text, or the file's own types. A column that the file lacks is all null. Where the file says
-    /// in which unit a column's numbers are, the field's metadata has it under [`UNIT`].
+    /// in which unit a column's numbers are, the field's metadata has it under [`crate::model::UNIT`].
     pub batch: RecordBatch,
     /// The rows' numbers in the file, from 1.
     pub numbers: Vec<i64>,
@@ -340,7 +338,7 @@ impl Request {
         for (header, numeric) in self.headers.iter().zip(&self.numeric) {
             let (index, unit) = match found.iter().position(|name| name == header) {
                 Some(index) => (Some(index), None),
-                None if *numeric => in_unit(found, header)?.unzip(),
+                None if *numeric => units::in_header(found, header)?.unzip(),
                 None => (None, None),
             };
             wanted.indices.push(index);
@@ -354,12 +352,6 @@ impl Request {
         } else {
             Err(Error::ColumnMissing { headers, found: listed(found) })
         }
-    }
-
-    /// The field of a wanted column.
-    fn field(header: &str, kind: &DataType, unit: Option<&String>) -> Field {
-        let metadata = unit.map(|unit| (UNIT.to_owned(), unit.clone()));
-        Field::new(header, kind.clone(), true).with_metadata(metadata.into_iter().collect())
     }
 
     /// A batch's columns by header, in the wanted order; a column that is not there is all null.
@@ -377,39 +369,16 @@ impl Request {
             });
             if let Some(index) = index.filter(|_| *numeric && unit.is_none()) {
                 let said = batch.schema().field(index).metadata().get(UNIT).cloned();
-                *unit = said.filter(|unit| !unit.trim().is_empty()).map(|unit| cut_unit(&unit));
+                *unit = said.filter(|unit| !unit.trim().is_empty()).map(|unit| units::cut(&unit));
             }
         }
         let field = |((header, column), unit): ((&String, &ArrayRef), &Option<String>)| {
-            Self::field(header, column.data_type(), unit.as_ref())
+            with_unit(Field::new(header, column.data_type().clone(), true), unit.as_ref())
         };
         let fields: Vec<Field> = self.headers.iter().zip(&columns).zip(&units).map(field).collect();
         RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
             .map_err(|error| Error::Unreadable { format: "Arrow", why: error.to_string() })
     }
-}
-
-/// The column that is called `header` and says its unit, and that unit.
-fn in_unit(found: &[String], header: &str) -> Result<Option<(usize, String)>, Error> {
-    let unit = |name: &str| {
-        let unit =
-            name.trim().strip_prefix(header)?.trim_start().strip_prefix('[')?.strip_suffix(']')?.trim();
-        (!unit.is_empty()).then(|| cut_unit(unit))
-    };
-    let mut such = found.iter().enumerate().filter_map(|(index, name)| Some((index, unit(name)?)));
-    let first = such.next();
-    match such.next() {
-        None => Ok(first),
-        Some((_, other)) => {
-            let first = first.map_or_else(String::new, |(_, unit)| unit);
-            let why = format!("the column `{header}` stands twice, in `{first}` and in `{other}`; leave one");
-            Err(Error::Unreadable { format: "one table", why })
-        }
-    }
-}
-
-fn cut_unit(unit: &str) -> String {
-    unit.get(..unit.floor_char_boundary(UNIT_BYTES)).unwrap_or_default().to_owned()
 }
 
 /// Headers for people: the first few and how many more there are.

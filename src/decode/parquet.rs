@@ -3,7 +3,6 @@
 //! Text is read as views into the file's pages, so that a dictionary's one long value that is repeated a million times
 //! is measured before it is copied once.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,7 +23,9 @@ use parquet::arrow::arrow_reader::{
 use parquet::file::metadata::FileMetaData;
 
 use super::ending::Ending;
-use super::{BATCH_BYTES, BATCH_ROWS, Bound, Error, Limits, Progress, Request, Rows, Sink, UNIT};
+use super::units::{Units, in_units};
+use super::{BATCH_BYTES, BATCH_ROWS, Bound, Error, Limits, Progress, Request, Rows, Sink};
+use crate::model::UNIT;
 
 /// Values of a batch, over all columns.
 const BATCH_VALUES: usize = 1 << 20;
@@ -55,7 +56,7 @@ pub(super) fn decode(
     let (mut reader, rows, units) = guarded(|| open(file, request))?;
     let mut number = 0_i64;
     while let Some(batch) = guarded(|| reader.next().transpose().map_err(unreadable))? {
-        let batch = request.arrange(&in_units(batch, &units)?)?;
+        let batch = request.arrange(&in_units(batch, &units).map_err(unreadable)?)?;
         for part in parts(&batch, &request.limits)? {
             let batch = guarded(|| copied(&batch.slice(part.start, part.len())))?;
             let first = number + 1;
@@ -105,9 +106,6 @@ fn open(file: File, request: &Request) -> Result<(ParquetRecordBatchReader, u64,
     Ok((reader, rows, units))
 }
 
-/// Columns by name with the unit that the file says they are in.
-type Units = HashMap<String, String>;
-
 /// The units in the Arrow schema that writers put beside Parquet's own. Only names and texts are taken from it, and
 /// those from a buffer that was verified: its types are what the reader is kept from believing.
 fn units(footer: &FileMetaData) -> Units {
@@ -124,19 +122,6 @@ fn units(footer: &FileMetaData) -> Units {
         Some((field.name()?.to_owned(), unit.to_owned()))
     };
     fields.into_iter().flatten().filter_map(unit).collect()
-}
-
-/// The batch with its columns' units.
-fn in_units(batch: RecordBatch, units: &Units) -> Result<RecordBatch, Error> {
-    if units.is_empty() {
-        return Ok(batch);
-    }
-    let field = |field: &Arc<Field>| {
-        let unit = units.get(field.name()).map(|unit| (UNIT.to_owned(), unit.clone()));
-        field.as_ref().clone().with_metadata(unit.into_iter().collect())
-    };
-    let schema = Schema::new(batch.schema().fields().iter().map(field).collect::<Vec<_>>());
-    batch.with_schema(Arc::new(schema)).map_err(unreadable)
 }
 
 /// The field with text as views.

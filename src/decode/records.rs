@@ -42,31 +42,6 @@ impl Document {
     }
 }
 
-/// The rows of a document.
-///
-/// # Errors
-/// Where it is not what it should be, or too much of it.
-pub fn records(document: Document, bytes: &[u8]) -> Result<Vec<Record>, Error> {
-    if bytes.is_empty() {
-        return Err(Error::Empty);
-    }
-    match document {
-        Document::Cap => cap::records(bytes),
-        Document::GtfsRealtime(entity) => {
-            let mut rows = Vec::new();
-            gtfs_realtime::records(bytes, entity, |row| {
-                if rows.len() == MOST_RECORDS {
-                    let why = format!("it has more than {MOST_RECORDS} rows");
-                    return Err(Error::Unreadable { format: "GTFS-realtime", why });
-                }
-                rows.push(row);
-                Ok(())
-            })?;
-            Ok(rows)
-        }
-    }
-}
-
 /// Reads a file of alerts.
 pub(super) fn decode_cap(file: impl Read, request: &Request, sink: &mut Sink<'_>) -> Result<(), Error> {
     has_columns(request, &cap::COLUMNS)?;

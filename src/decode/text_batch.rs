@@ -6,6 +6,7 @@ use arrow::array::{ArrayRef, StringBuilder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
+use super::units::with_unit;
 use super::{BATCH_BYTES, BATCH_ROWS, Error, Request, Rows, Sink, Unreadable, cut};
 
 /// Rows on their way into a batch.
@@ -33,8 +34,7 @@ impl<'a, 'b> TextBatch<'a, 'b> {
     /// The same with the units that the file's headers name.
     pub(super) fn in_units(&mut self, units: &[Option<String>]) {
         let named = self.schema.fields().iter().zip(units);
-        let fields =
-            named.map(|(field, unit)| Request::field(field.name(), field.data_type(), unit.as_ref()));
+        let fields = named.map(|(field, unit)| with_unit(field.as_ref().clone(), unit.as_ref()));
         self.schema = Arc::new(Schema::new(fields.collect::<Vec<Field>>()));
     }
 

@@ -12,8 +12,21 @@ const MAX_BYTES: usize = 8 << 20;
 /// Levels of elements.
 const MAX_DEPTH: usize = 64;
 
+/// Where a document's texts may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Texts {
+    /// Anywhere.
+    Anywhere,
+    /// In elements that hold no others: a reader that expects either may wait for ever where it finds both.
+    Apart,
+}
+
 /// The text of a document that may be read. `DOCTYPE`, and with it every entity but XML's own five, is refused.
-pub(super) fn checked<'a>(format: &'static str, bytes: &'a [u8]) -> Result<Cow<'a, str>, Error> {
+pub(super) fn checked<'a>(
+    format: &'static str,
+    bytes: &'a [u8],
+    texts: Texts,
+) -> Result<Cow<'a, str>, Error> {
     let refused = |why: String| Error::Unreadable { format, why };
     if bytes.len() > MAX_BYTES {
         return Err(refused(format!("it is larger than {MAX_BYTES} bytes")));
@@ -22,50 +35,35 @@ pub(super) fn checked<'a>(format: &'static str, bytes: &'a [u8]) -> Result<Cow<'
         decoded(bytes).ok_or_else(|| refused("it is not in the encoding that it names".into()))?,
     );
     let mut reader = Reader::from_str(&text);
-    let mut depth = 0_usize;
-    loop {
-        match reader.read_event().map_err(|error| refused(error.to_string()))? {
-            Event::DocType(_) => return Err(refused("it has a DOCTYPE, which is not taken".into())),
-            Event::Start(_) if depth == MAX_DEPTH => {
-                return Err(refused(format!("it has more than {MAX_DEPTH} levels")));
-            }
-            Event::Start(_) => depth += 1,
-            Event::End(_) => depth = depth.saturating_sub(1),
-            Event::Eof if depth > 0 => return Err(refused("it breaks off".into())),
-            Event::Eof => break,
-            _ => {}
-        }
-    }
-    Ok(text)
-}
-
-/// Refuses a document whose elements hold texts beside elements: a reader that expects either may wait for ever.
-pub(super) fn unmixed(format: &'static str, text: &str) -> Result<(), Error> {
-    let refused = |why: String| Error::Unreadable { format, why };
-    let mixed = || refused("it has text between elements".into());
-    let mut reader = Reader::from_str(text);
-    // Of each open element: whether an element, and whether a text, was in it.
+    // Of the document and each open element: whether an element, and whether a text, was in it.
     let mut open = vec![(false, false)];
     loop {
         let event = reader.read_event().map_err(|error| refused(error.to_string()))?;
-        let (element, text) = match &event {
+        let (element, words) = match &event {
             Event::Start(_) | Event::Empty(_) => (true, false),
             Event::Text(text) => (false, !text.iter().all(u8::is_ascii_whitespace)),
             Event::CData(_) | Event::GeneralRef(_) => (false, true),
             _ => (false, false),
         };
-        let holds = open.last_mut().ok_or_else(mixed)?;
-        *holds = (holds.0 || element, holds.1 || text);
-        if *holds == (true, true) {
-            return Err(mixed());
+        if let Some(holds) = open.last_mut() {
+            *holds = (holds.0 || element, holds.1 || words);
+            if *holds == (true, true) && texts == Texts::Apart {
+                return Err(refused("it has text between elements".into()));
+            }
         }
         match event {
+            Event::DocType(_) => return Err(refused("it has a DOCTYPE, which is not taken".into())),
+            Event::Start(_) if open.len() > MAX_DEPTH => {
+                return Err(refused(format!("it has more than {MAX_DEPTH} levels")));
+            }
             Event::Start(_) => open.push((false, false)),
             Event::End(_) => drop(open.pop()),
-            Event::Eof => return Ok(()),
+            Event::Eof if open.len() > 1 => return Err(refused("it breaks off".into())),
+            Event::Eof => break,
             _ => {}
         }
     }
+    Ok(text)
 }
 
 /// As text: in the encoding that the declaration names, else in UTF-8.
@@ -106,22 +104,25 @@ mod tests {
         for sound in
             ["<a> <b>x</b>\n<c/> </a>", "<a>x<!-- y --></a>", "<a><b>&lt;</b><b><![CDATA[x]]></b></a>"]
         {
-            assert_eq!(unmixed("XML", sound), Ok(()), "{sound}");
+            assert_eq!(checked("XML", sound.as_bytes(), Texts::Apart).unwrap(), sound);
         }
         for mixed in
             ["<a><b>x</b>2</a>", "<a>2<b/></a>", "<a><b/>&lt;</a>", "<a><b/><![CDATA[ ]]></a>", "x<a/>"]
         {
-            let told = unmixed("XML", mixed).unwrap_err().to_string();
+            let told = checked("XML", mixed.as_bytes(), Texts::Apart).unwrap_err().to_string();
             assert!(told.ends_with("it has text between elements"), "{mixed}: {told}");
         }
     }
 
     #[test]
     fn a_document_is_text_without_doctype_and_towers() {
-        let why = |bytes: &[u8]| checked("XML", bytes).unwrap_err().to_string();
-        assert_eq!(checked("XML", b"\xef\xbb\xbf<?xml version='1.0'?>\n<a>&lt;</a>").unwrap(), "<a>&lt;</a>");
+        let why = |bytes: &[u8]| checked("XML", bytes, Texts::Anywhere).unwrap_err().to_string();
+        assert_eq!(
+            checked("XML", b"\xef\xbb\xbf<?xml version='1.0'?>\n<a>&lt;</a>", Texts::Anywhere).unwrap(),
+            "<a>&lt;</a>"
+        );
         let latin = b"<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><a>\xe9</a>";
-        assert_eq!(checked("XML", latin).unwrap(), "<a>é</a>");
+        assert_eq!(checked("XML", latin, Texts::Anywhere).unwrap(), "<a>é</a>");
         assert!(why(b"<a>\xe9</a>").contains("encoding"));
         assert!(why(b"<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]><a>&b;</a>").contains("DOCTYPE"));
         assert!(why("<a>".repeat(65).as_bytes()).contains("more than 64 levels"));

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{Catalog, Engine, QueryFile, SessionConfig, Tick, print};
 use crate::contract;
 use crate::decode::Progress;
-use crate::ingest::{Cursor, Lander, Upload};
+use crate::ingest::{Cursor, Lander, Upload, open_feeds};
 use crate::lake::Lake;
 use crate::lake::faulty::{Faulty, Mood};
 use crate::model::{FeedName, ManualClock, Micros};
@@ -44,7 +44,8 @@ async fn lander(lake: &Lake) -> Result<Lander, crate::ingest::Refusal> {
     let feed: FeedName = FEED.parse().unwrap();
     let contracts = [Arc::new(contract::parse(&feed, CONTRACT).unwrap())];
     let areas = Areas::from_geojson(include_str!("../../tests/tiny_city/areas.geojson")).unwrap();
-    Lander::open(lake, &contracts, Arc::new(areas), Arc::new(ManualClock::at(NOW)), 1 << 20).await
+    let feeds = open_feeds(lake, &contracts).await?;
+    Ok(Lander::new(feeds, Arc::new(areas), Arc::new(ManualClock::at(NOW)), 1 << 20))
 }
 
 /// The numbers of a round: some of them good, one of an upload bad.

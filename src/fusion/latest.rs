@@ -15,7 +15,7 @@ use crate::contract::Contract;
 use crate::model::FeedName;
 
 /// The schema that holds every row of such feeds.
-pub(super) const HISTORY: &str = "history";
+const HISTORY: &str = "history";
 /// What makes a row newer than another, the strongest first: when it happened, when it came, where it stood.
 const NEWER: [&str; 4] = ["_event_time", "_landed_at", "_submission", "_row"];
 
@@ -34,9 +34,9 @@ impl Latest {
         contract.latest.then(|| Self { feed: contract.feed.clone(), key })
     }
 
-    /// What its history is called below [`HISTORY`].
-    pub(super) fn history(&self) -> String {
-        format!("{}__{}", self.feed.department(), self.feed.feed())
+    /// The table of its history: schema and name.
+    pub fn history(&self) -> (&'static str, String) {
+        (HISTORY, self.feed.joined())
     }
 
     /// The newest row of each key of `rows`, which keep the feed's name in plans: it is they that are read.

@@ -20,7 +20,6 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 
 use super::feed_table::{FeedTable, store_url};
-use super::latest::HISTORY;
 use super::made_table::MadeTable;
 use super::{Latest, udf};
 use crate::lake::Table;
@@ -84,8 +83,7 @@ impl Catalog {
     /// Where the names are taken.
     pub fn add_feed(&mut self, name: &FeedName, table: &Arc<Table>, quarantine: &Arc<Table>) -> Result<()> {
         self.add_feed_alone(name, table)?;
-        let rejected = format!("{}__{}", name.department(), name.feed());
-        self.register("quarantine", &rejected, Arc::new(FeedTable::new(Arc::clone(quarantine))))
+        self.register("quarantine", &name.joined(), Arc::new(FeedTable::new(Arc::clone(quarantine))))
     }
 
     /// Adds a feed of which nothing is ever rejected.
@@ -107,9 +105,10 @@ impl Catalog {
         let rows = self.context.deregister_table(name.clone())?;
         let rows = rows.ok_or_else(|| DataFusionError::Plan(format!("`{}` is no feed", latest.feed)))?;
         self.register(department, feed, Arc::new(latest.view(name, Arc::clone(&rows))?))?;
-        self.register(HISTORY, &latest.history(), rows)?;
+        let (schema, history) = latest.history();
+        self.register(schema, &history, rows)?;
         if let Some(table) = self.feeds.get(&latest.feed.to_string()).cloned() {
-            self.feeds.insert(format!("{HISTORY}.{}", latest.history()), table);
+            self.feeds.insert(format!("{schema}.{history}"), table);
         }
         Ok(())
     }

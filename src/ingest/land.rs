@@ -12,38 +12,25 @@ use std::time::Instant;
 
 use arrow::record_batch::RecordBatch;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::known_keys::KnownKeys;
 use super::mended::Mended;
 use super::place_rows::Placer;
 use super::running::Running;
 use super::sift::{Counts, Sieve, Sifted};
 use super::under::Under;
 use super::veil::{Veil, VeilKey};
-use super::{Bounds, Receipt, Refusal, quarantine};
-use crate::contract::{Contract, KeySet, Place, Uniqueness};
-use crate::decode::{self, Progress, ReadAs, Request, Rows};
-use crate::lake::{Commit, Cursor, FileWriter, Lake, Landing, Table, TableName, Written};
+use super::{Bounds, Feed, Feeds, Receipt, Refusal};
+use crate::contract::{ColumnUnit, Contract, KeySet, Place, Uniqueness, UnitError};
+use crate::decode::{self, Progress, ReadAs, Request, Rows, Units};
+use crate::lake::{Commit, Cursor, FileWriter, Landing, Table, Written};
 use crate::model::{Clock, FeedName};
 use crate::place::Areas;
 use crate::sandbox::Decoder;
 
 /// Batches between the sifting thread and the writer.
 const QUEUE: usize = 4;
-
-/// A feed that rows can land in.
-#[derive(Debug)]
-pub struct Feed {
-    /// What its rows must be.
-    pub contract: Arc<Contract>,
-    /// Its landed rows.
-    pub table: Arc<Table>,
-    /// Its rejected rows.
-    pub quarantine: Arc<Table>,
-    pub(super) keys: Mutex<KnownKeys>,
-}
 
 /// A file on its way in.
 #[derive(Debug)]
@@ -65,12 +52,14 @@ pub struct Terms {
     pub mends: Option<String>,
     /// The version of the contract that it was made for; none: the newest that its columns fit.
     pub contract: Option<String>,
+    /// The units of its columns, by header, whatever the file says of them itself.
+    pub units: Units,
 }
 
 /// Lands submissions of all feeds.
 #[derive(Debug)]
 pub struct Lander {
-    feeds: BTreeMap<FeedName, Arc<Feed>>,
+    feeds: Feeds,
     areas: Arc<Areas>,
     pub(super) clock: Arc<dyn Clock>,
     largest: u64,
@@ -102,27 +91,10 @@ impl Source {
 }
 
 impl Lander {
-    /// Opens the tables of all contracts.
-    ///
-    /// # Errors
-    /// Where a table cannot be opened.
-    pub async fn open(
-        lake: &Lake,
-        contracts: &[Arc<Contract>],
-        areas: Arc<Areas>,
-        clock: Arc<dyn Clock>,
-        largest: u64,
-    ) -> Result<Self, Refusal> {
-        let mut feeds = BTreeMap::new();
-        for contract in contracts {
-            let name = &contract.feed;
-            let table = lake.table(&TableName::Feed(name.clone()), contract.table_schema()).await?;
-            let quarantine = lake.table(&TableName::Quarantine(name.clone()), quarantine::schema()).await?;
-            let feed = Feed { contract: Arc::clone(contract), table, quarantine, keys: Mutex::default() };
-            feeds.insert(name.clone(), Arc::new(feed));
-        }
+    /// Lands into these feeds.
+    pub fn new(feeds: Feeds, areas: Arc<Areas>, clock: Arc<dyn Clock>, largest: u64) -> Self {
         let decoder = Decoder::in_process(decode::Limits::default());
-        Ok(Self { feeds, areas, clock, largest, decoder, veil_key: None, running: Running::default() })
+        Self { feeds, areas, clock, largest, decoder, veil_key: None, running: Running::default() }
     }
 
     /// The same with the key for hashed columns; without one their feeds take nothing.
@@ -149,7 +121,7 @@ impl Lander {
     }
 
     /// All feeds, by name.
-    pub fn feeds(&self) -> &BTreeMap<FeedName, Arc<Feed>> {
+    pub fn feeds(&self) -> &Feeds {
         &self.feeds
     }
 
@@ -220,12 +192,17 @@ impl Lander {
             None if feed.has_choice() => self.look(feed, &name, &file).await?,
             None => feed.newest()?,
         };
+        let is_there = |name: &&String| under.contract.columns.iter().any(|column| column.header == **name);
+        if let Some(header) = terms.units.keys().find(|name| !is_there(name)) {
+            return Err(ColumnUnit { header: header.clone(), why: UnitError::NoColumn }.into());
+        }
         let request = self.request(&under.contract);
         let stamp = Stamp {
             submission,
             mends: terms.mends,
             mended,
             under,
+            units: terms.units,
             file: upload.name,
             sha256,
             cursor: None,
@@ -258,8 +235,12 @@ impl Lander {
         cursor: Option<Cursor>,
     ) -> Result<Receipt, Refusal> {
         let feed = Arc::clone(self.feed(feed)?);
-        let known = feed.known_headers().0.into_iter();
-        let under = feed.fitting(&known.filter(|header| batch.column_by_name(header).is_some()).collect())?;
+        let under = if feed.has_choice() {
+            let known = feed.known_headers().0.into_iter();
+            feed.fitting(&known.filter(|header| batch.column_by_name(header).is_some()).collect())?
+        } else {
+            feed.newest()?
+        };
         let request = self.request(&under.contract);
         let bytes = batch.get_array_memory_size() as u64;
         let stamp = Stamp {
@@ -267,6 +248,7 @@ impl Lander {
             mends: None,
             mended: Mended::default(),
             under,
+            units: Units::new(),
             file: source.to_owned(),
             sha256: String::new(),
             cursor,
@@ -288,11 +270,7 @@ impl Lander {
         source: impl FnOnce(&mut decode::Sink<'_>) -> Result<Option<ReadAs>, decode::Error> + Send + 'static,
     ) -> Result<Receipt, Refusal> {
         // One landing a keyed feed at a time: two at once could both bring the same key.
-        let mut keys = if feed.contract.once().is_empty() { None } else { Some(feed.keys.lock().await) };
-        let landed = match &mut keys {
-            Some(keys) => feed.taken_keys(keys).await?,
-            None => Arc::new(KeySet::default()),
-        };
+        let (_keys, landed) = feed.taken_keys().await?;
         let sieve = self.sieve(feed, &stamp, landed)?;
         let landed_at = sieve.now.0;
         let (sender, receiver) = mpsc::channel(QUEUE);
@@ -362,6 +340,7 @@ impl Lander {
             mended: stamp.mended.clone(),
             submission: stamp.submission.clone(),
             file: stamp.file.clone(),
+            said: stamp.units.clone(),
             units: None,
             counts: Counts::default(),
         })
@@ -380,13 +359,6 @@ impl Sieve {
     }
 }
 
-impl Feed {
-    /// The keys that its table holds.
-    pub(super) async fn taken_keys(&self, keys: &mut KnownKeys) -> Result<Arc<KeySet>, Refusal> {
-        keys.up_to_date(&self.contract, &self.table).await
-    }
-}
-
 /// What is known of a submission before it is read.
 pub(super) struct Stamp {
     submission: String,
@@ -395,6 +367,8 @@ pub(super) struct Stamp {
     mended: Mended,
     /// The version of the contract that it is held against.
     under: Under,
+    /// The units that its sender says.
+    units: Units,
     file: String,
     sha256: String,
     cursor: Option<Cursor>,

@@ -1,11 +1,12 @@
 //! Landing: a file or a live batch in, a receipt out.
 //!
-//! `land.rs` moves bytes, `sift.rs` decides row by row, `place_rows.rs` says where rows lie, `quarantine.rs` keeps
+//! `feed.rs` is where rows land, `land.rs` moves bytes, `sift.rs` decides row by row, `place_rows.rs` says where rows lie, `quarantine.rs` keeps
 //! what was rejected, `rejects.rs` gives it back, `mended.rs` tells it when it comes again, `veil.rs` keeps from both what the contract says. `submissions.rs`
 //! reads what landed and withdraws it, `footprint.rs` says where it fell, `try_out.rs` checks without landing. `uploads.rs`
 //! keeps what comes in parts, `bounds.rs` says how much comes at once, `under.rs` under which version of its contract. What becomes of landed rows is not known here.
 
 mod bounds;
+mod feed;
 mod footprint;
 mod known_keys;
 mod land;
@@ -22,12 +23,15 @@ mod under;
 mod uploads;
 mod veil;
 
-pub use crate::decode::{Document, Entity, Entry, Error as DecodeError, UNIT, entries, text_columns};
+pub use crate::decode::{
+    Document, Entity, Entry, Error as DecodeError, Units, entries, in_units, text_columns, units_of,
+};
 pub use crate::lake::{Cursor, Tail};
 pub use crate::sandbox::Decoder;
 pub use bounds::Bounds;
+pub use feed::{Feed, Feeds, open_feeds};
 pub use footprint::{CellRows, Footprint, Mark};
-pub use land::{Feed, Lander, Terms, Upload};
+pub use land::{Lander, Terms, Upload};
 pub use quarantine::schema as quarantine_schema;
 pub use receipt::{Converted, Receipt, Refusal, Violation};
 pub use rejects::RejectedRow;

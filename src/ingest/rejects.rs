@@ -15,7 +15,8 @@ use serde_json::{Map, Value};
 
 use super::quarantine::{Units, header_in_unit};
 use super::{Feed, Refusal};
-use crate::contract::{Code, Column, Contract, UNIT};
+use crate::contract::{Code, Column, Contract};
+use crate::model::UNIT;
 
 /// What is added to the original columns, and where quarantine has it.
 const ADDED: [(&str, &str); 5] =

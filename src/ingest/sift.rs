@@ -9,7 +9,7 @@ use arrow::array::{
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::FilterBuilder;
-use arrow::datatypes::{DataType, Date32Type, Schema, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Date32Type, Field, Schema, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
@@ -19,9 +19,9 @@ use super::quarantine::{Rejected, Units, raw_json};
 use super::under::Under;
 use super::veil::Veil;
 use super::{Converted, Refusal};
-use crate::contract::{self, Code, Contract, Conversion, KeySet, Reject, UNIT, Uniqueness};
+use crate::contract::{self, Code, Contract, Conversion, KeySet, Reject, Uniqueness};
 use crate::decode::{self, ReadAs, Rows};
-use crate::model::Micros;
+use crate::model::{Micros, UNIT};
 
 /// The rows of one batch, parted.
 pub(super) struct Sifted {
@@ -54,6 +54,8 @@ pub(super) struct Sieve {
     pub(super) mended: Mended,
     pub(super) submission: String,
     pub(super) file: String,
+    /// The units that its sender says.
+    pub(super) said: decode::Units,
     /// How numbers become the contract's units; none until the first rows were seen.
     pub(super) units: Option<Vec<Option<Conversion>>>,
     pub(super) counts: Counts,
@@ -83,11 +85,16 @@ impl Sieve {
         }
     }
 
-    /// A file's units are those of its first rows.
+    /// A file's units are those of its first rows, and those that its sender says before them.
     fn take_units(&mut self, source: &Schema) -> Result<(), Refusal> {
         if self.units.is_some() {
             return Ok(());
         }
+        let field = |field: &Arc<Field>| match self.said.get(field.name()) {
+            Some(unit) => decode::with_unit(field.as_ref().clone(), Some(unit)),
+            None => field.as_ref().clone(),
+        };
+        let source = &Schema::new(source.fields().iter().map(field).collect::<Vec<_>>());
         let units = contract::conversions(&self.under.contract, source)?;
         let columns = self.under.contract.columns.iter().zip(source.fields()).zip(&units);
         for ((column, field), _) in columns.filter(|(_, conversion)| conversion.is_some()) {

@@ -128,7 +128,7 @@ impl Lander {
             return Err(feed.unknown(id));
         }
         // Who lands now must not hold keys against rows that are leaving.
-        let _keys = if feed.contract.once().is_empty() { None } else { Some(feed.keys.lock().await) };
+        let _keys = feed.hold_keys().await;
         let now = self.clock.now();
         let rows = feed.table.withdraw(id, now).await?;
         let rejected = feed.quarantine.withdraw(id, now).await?;

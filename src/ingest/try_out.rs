@@ -6,7 +6,6 @@ use super::land::Opened;
 use super::rejects::{RejectedRow, rows};
 use super::sift::Sieve;
 use super::{Lander, Receipt, Refusal, Terms, Upload};
-use crate::contract::KeySet;
 use crate::decode::{self, ReadAs};
 
 /// So many rejected rows are shown.
@@ -32,12 +31,7 @@ impl Lander {
             Opened::Known(receipt) => return Ok(Trial { receipt, rejected: Vec::new() }),
             Opened::New(stamp, source) => (stamp, source),
         };
-        let landed = if feed.contract.once().is_empty() {
-            Arc::new(KeySet::default())
-        } else {
-            let mut keys = feed.keys.lock().await;
-            feed.taken_keys(&mut keys).await?
-        };
+        let landed = feed.taken_keys().await?.1;
         let sieve = self.sieve(&feed, &stamp, landed)?;
         let tried = tokio::task::spawn_blocking(move || try_out(sieve, |sink| source.read(sink)));
         let (sieve, read_as, rejected) =

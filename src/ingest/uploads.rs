@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::{Bounds, Refusal};
+use super::{Bounds, Refusal, Units};
 use crate::lake::{create_dirs, fsync_dir};
 use crate::model::{FeedName, Micros};
 
@@ -33,6 +33,9 @@ pub struct Note {
     /// The version of the contract that it was made for.
     #[serde(default)]
     pub contract: Option<String>,
+    /// The units of its columns.
+    #[serde(default)]
+    pub units: Units,
     /// What its sender said of it, given back as it came.
     pub metadata: Option<String>,
     /// When it is forgotten.

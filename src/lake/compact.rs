@@ -93,12 +93,15 @@ impl Table {
             merged.write(&slice).await?;
         }
         let merged = Written { hot: None, ..merged.finish().await? };
-        if merged.rows != rows || !self.exchange(&run, &merged, now).await? {
-            tracing::warn!(table.name = %self.name(), rows, merged = merged.rows, "compaction given up");
-            self.discard(std::slice::from_ref(&merged)).await;
-            return Ok(None);
+        if merged.rows != rows {
+            tracing::warn!(table.name = %self.name(), rows, merged = merged.rows, "merging lost rows, and is given up");
+        } else if self.exchange(&run, &merged, now).await? {
+            return Ok(Some(Compaction { files: run.len(), rows }));
+        } else {
+            tracing::info!(table.name = %self.name(), "rows left the files that were merged: they are merged later");
         }
-        Ok(Some(Compaction { files: run.len(), rows }))
+        self.discard(std::slice::from_ref(&merged)).await;
+        Ok(None)
     }
 
     /// Puts one file in the place of many. False where the table no longer holds all of them.
@@ -110,7 +113,7 @@ impl Table {
             target_size: i64::try_from(MOST_ROWS).unwrap_or(i64::MAX),
         };
         let data = CommitData::new(actions, operation, std::collections::HashMap::new(), Vec::new());
-        self.replace(run, data).await
+        self.replace(|state| state.has_all(run), data).await
     }
 
     /// Deletes files of the folder that belong to no state: an hour after they left by a commit, a day after they were

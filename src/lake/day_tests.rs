@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use arrow::array::{ArrayRef, AsArray as _, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
-use futures::TryStreamExt as _;
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
+use super::live::tests::{cells, once};
 use super::{Commit, Lake, Table, TableName, Tail, Tending};
 use crate::model::Micros;
 
@@ -92,22 +92,6 @@ impl Feed {
         self.date(now);
         self.look();
     }
-
-    /// The cells of all rows, in order.
-    async fn cells(&self) -> Vec<i64> {
-        let mut cells = Vec::new();
-        for file in self.table.state().entries() {
-            let batches = match &file.hot {
-                Some(rows) => vec![rows.clone()],
-                None => self.table.read_file(&file.path, None).await.unwrap().try_collect().await.unwrap(),
-            };
-            for batch in batches {
-                cells.extend(batch.column(0).as_primitive::<Int64Type>().values());
-            }
-        }
-        cells.sort_unstable();
-        cells
-    }
 }
 
 fn list(folder: &Path) -> Vec<PathBuf> {
@@ -168,8 +152,7 @@ async fn a_day_of_seconds_leaves_few_files_and_a_short_log() {
         let kept = 3 * (tending.commits + 60) + 60;
         assert!(entries <= kept && bytes <= kept * 64 * 1024, "{entries} entries of {bytes} bytes");
         assert!(segments <= 4, "{segments} segments");
-        let all: Vec<i64> = (0..seconds).collect();
-        assert_eq!(feed.cells().await, all);
+        assert_eq!(cells(&feed.table).await, once(0..seconds));
         let again = Lake::open(folder.path()).unwrap();
         let again = again.table(feed.table.name(), schema()).await.unwrap();
         let tail = feed.table.state().tail.len() as u64;

@@ -41,7 +41,7 @@ impl Table {
             let data =
                 CommitData::new(vec![Action::Metadata(metadata)], operation, HashMap::new(), Vec::new());
             // Another process may have added others at this moment: what is missing then is looked for anew.
-            self.replace(&[], data).await?;
+            self.replace(|now| now.columns == state.columns, data).await?;
         }
     }
 
@@ -162,6 +162,20 @@ mod tests {
         table.withdraw("b", NOW).await.unwrap();
         assert_eq!(values(&table, "new").await, [None, None, None, None]);
         assert_eq!(values(&table, "old").await.len(), 4);
+    }
+
+    #[tokio::test]
+    async fn two_processes_with_different_contracts_keep_each_others_columns() {
+        for _ in 0..10 {
+            let folder = tempfile::tempdir().unwrap();
+            open(folder.path(), &["_cell", "_submission"]).await;
+            let (mine, yours) = (["_cell", "_submission", "old"], ["_cell", "_submission", "new"]);
+            tokio::join!(open(folder.path(), &mine), open(folder.path(), &yours));
+            let columns = open(folder.path(), &["_cell"]).await.landed().columns.clone().unwrap();
+            let mut names: Vec<&str> = columns.fields().map(|field| field.name().as_str()).collect();
+            names.sort_unstable();
+            assert_eq!(names, ["_cell", "_submission", "new", "old"]);
+        }
     }
 
     #[tokio::test]

@@ -9,10 +9,10 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arrow::array::new_null_array;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
+use super::grow::in_columns;
 use super::log::{FileEntry, LiveRecord, TAIL, TableState};
 use super::since::LiveRows;
 use super::table::{Commit, Table, note};
@@ -316,7 +316,7 @@ impl Table {
         let rows = match &record.rows {
             None => None,
             Some(rows) => {
-                let rows = conform(rows, self.schema()).map_err(|why| self.live_failed(why))?;
+                let rows = conform(rows.clone(), self.schema()).map_err(|why| self.live_failed(why))?;
                 Some(entry(record.sequence, landed_at, bounds_of(rows)))
             }
         };
@@ -383,18 +383,21 @@ fn size(rows: Option<&FileEntry>) -> usize {
 }
 
 /// Rows with the table's columns: a column that came with a later contract is null.
-fn conform(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, String> {
-    let columns = schema.fields().iter().map(|field| match rows.column_by_name(field.name()) {
-        Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
-        Some(column) => Err(format!(
-            "column `{}` is {} in the log of live batches and {} in the contract; give the changed column a new name, or \
-             start once with the contract from before: what is in the log lands when the city ends",
-            field.name(), column.data_type(), field.data_type()
-        )),
-        None => Ok(new_null_array(field.data_type(), rows.num_rows())),
-    });
-    RecordBatch::try_new(Arc::clone(schema), columns.collect::<Result<_, _>>()?)
-        .map_err(|error| error.to_string())
+fn conform(rows: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, String> {
+    for field in schema.fields() {
+        if let Some(column) = rows.column_by_name(field.name())
+            && column.data_type() != field.data_type()
+        {
+            return Err(format!(
+                "column `{}` is {} in the log of live batches and {} in the contract; give the changed column a new name, or \
+                 start once with the contract from before: what is in the log lands when the city ends",
+                field.name(),
+                column.data_type(),
+                field.data_type()
+            ));
+        }
+    }
+    in_columns(rows, schema).map_err(|error| error.to_string())
 }
 
 impl Commit {
@@ -409,4 +412,4 @@ impl Commit {
 
 #[cfg(test)]
 #[path = "live_tests.rs"]
-mod tests;
+pub(super) mod tests;

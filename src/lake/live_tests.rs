@@ -67,7 +67,7 @@ async fn land(table: &Table, submission: &str, cells: std::ops::Range<i64>) {
 }
 
 /// Every cell with how often it is there, as a query reads the table.
-async fn cells(table: &Table) -> BTreeMap<i64, usize> {
+pub(in crate::lake) async fn cells(table: &Table) -> BTreeMap<i64, usize> {
     let mut cells = BTreeMap::new();
     for file in table.state().entries() {
         let batches = match &file.hot {
@@ -83,7 +83,7 @@ async fn cells(table: &Table) -> BTreeMap<i64, usize> {
     cells
 }
 
-fn once(cells: std::ops::Range<i64>) -> BTreeMap<i64, usize> {
+pub(in crate::lake) fn once(cells: std::ops::Range<i64>) -> BTreeMap<i64, usize> {
     cells.map(|cell| (cell, 1)).collect()
 }
 

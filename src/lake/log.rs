@@ -2,7 +2,7 @@
 //!
 //! Pure: commits in, state out. Reading and writing the log is `table.rs`.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
@@ -213,6 +213,12 @@ impl TableState {
     /// Everything that holds rows: the files, then the tail.
     pub fn entries(&self) -> impl Iterator<Item = &Arc<FileEntry>> {
         self.files.iter().chain(self.tail.iter().filter_map(|record| record.rows.as_ref()))
+    }
+
+    /// Whether all of these files still hold rows.
+    pub(super) fn has_all(&self, files: &[Arc<FileEntry>]) -> bool {
+        let paths: HashSet<&str> = self.files.iter().map(|file| file.path.as_str()).collect();
+        files.iter().all(|file| paths.contains(file.path.as_str()))
     }
 
     /// Drops the files that a commit removes. Where their rows came from: what the commit adds beside is made of them.

@@ -66,7 +66,7 @@ impl TableName {
     fn folder(&self) -> String {
         match self {
             Self::Feed(feed) => format!("feeds/{}/{}", feed.department(), feed.feed()),
-            Self::Quarantine(feed) => format!("quarantine/{}__{}", feed.department(), feed.feed()),
+            Self::Quarantine(feed) => format!("quarantine/{}", feed.joined()),
         }
     }
 }
@@ -75,7 +75,7 @@ impl std::fmt::Display for TableName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Feed(feed) => feed.fmt(f),
-            Self::Quarantine(feed) => write!(f, "quarantine.{}__{}", feed.department(), feed.feed()),
+            Self::Quarantine(feed) => write!(f, "quarantine.{}", feed.joined()),
         }
     }
 }

@@ -39,7 +39,7 @@ impl Table {
         let state = self.state();
         let old: Vec<Arc<FileEntry>> =
             state.files.iter().filter(|file| newest(file) < before.0).map(Arc::clone).collect();
-        if old.is_empty() || !self.replace(&old, actions(&old, before, now)).await? {
+        if old.is_empty() || !self.replace(|state| state.has_all(&old), actions(&old, before, now)).await? {
             return Ok(None);
         }
         Ok(Some(Retired { files: old.len(), rows: old.iter().map(|file| file.rows).sum() }))

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::live::{Live, Tail};
-use super::log::{COMMIT_KEY, Cursor, FileEntry, TableState};
+use super::log::{COMMIT_KEY, Cursor, TableState};
 use super::writer::{FileWriter, Written};
 use super::{Error, TableName};
 
@@ -240,15 +240,19 @@ impl Table {
         Ok(stored)
     }
 
-    /// Commits an exchange of `old` files for others. False, and nothing committed, where one of them has gone.
-    pub(super) async fn replace(&self, old: &[Arc<FileEntry>], data: CommitData) -> Result<bool, Error> {
+    /// Commits an exchange of files for others, or of what the table says of itself. False, and nothing committed, where
+    /// the table has become one for which `holds` is false: another process was first.
+    pub(super) async fn replace(
+        &self,
+        holds: impl Fn(&TableState) -> bool,
+        data: CommitData,
+    ) -> Result<bool, Error> {
         let _writer = self.writing.lock().await;
         let bytes = data.get_bytes().map_err(|error| self.failed(error.into()))?;
         self.wake().await?;
         loop {
             let state = self.landed();
-            let paths: HashSet<&str> = state.files.iter().map(|file| file.path.as_str()).collect();
-            if !old.iter().all(|file| paths.contains(file.path.as_str())) {
+            if !holds(&state) {
                 return Ok(false);
             }
             let version = state.version + 1;

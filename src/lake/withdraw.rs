@@ -44,7 +44,7 @@ impl Table {
             if cut.old.is_empty() && !landed {
                 return Ok(0);
             }
-            if self.replace(&cut.old, actions(submission, &cut, now)).await? {
+            if self.replace(|state| state.has_all(&cut.old), actions(submission, &cut, now)).await? {
                 return Ok(cut.rows);
             }
             // Its files were merged meanwhile: what was written no longer fits.

@@ -45,6 +45,11 @@ impl FeedName {
     pub fn feed(&self) -> &str {
         &self.feed
     }
+
+    /// Both parts, `department__feed`, where a dot means something else.
+    pub fn joined(&self) -> String {
+        format!("{}__{}", self.department, self.feed)
+    }
 }
 
 impl FromStr for FeedName {

@@ -11,14 +11,11 @@ use super::Decoder;
 use crate::decode::{self, Document, Error, Progress, Record, Request, Rows};
 
 impl Decoder {
-    /// The rows of a document; blocks until they are there. A value that is not there has no name.
+    /// The rows of a document, as texts; blocks until they are there. A value that is not there has no name.
     ///
     /// # Errors
-    /// As [`decode::records`], and where the child was ended for what it used.
+    /// As [`Self::decode`].
     pub fn records(&self, document: Document, bytes: &[u8]) -> Result<Vec<Record>, Error> {
-        if self.pool.is_none() {
-            return decode::records(document, bytes);
-        }
         let file = file_of(bytes).map_err(|error| Error::Scratch(error.to_string()))?;
         let headers: Vec<String> = document.columns().iter().map(|name| (*name).to_owned()).collect();
         let columns = headers.len();

@@ -16,14 +16,13 @@ use arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Serialize};
 
 use super::{Confinement, Confines};
-use crate::decode::{Bound, Error, Limits, Packing, ReadAs, Request, Rows, UNIT, Unreadable};
+use crate::decode::{Bound, Error, Limits, Packing, ReadAs, Request, Rows, Unreadable};
+use crate::model::{LONGEST_UNIT, UNIT};
 
 /// The longest frame: a batch is bounded well below.
 const MOST: usize = 96 << 20;
 /// The longest text of a line that is no row, and of the reason.
 const MOST_TOLD: usize = 4_096;
-/// The longest text of a unit.
-const MOST_UNIT: usize = 64;
 /// The column of the rows' numbers, beside the wanted ones.
 const NUMBERS: &str = "_number";
 
@@ -188,7 +187,7 @@ fn checked(batch: &RecordBatch, request: &Request) -> Result<(RecordBatch, Vec<i
         fits(column, &request.limits)?;
     }
     let field = |field: &Arc<Field>| {
-        let unit = field.metadata().get(UNIT).filter(|unit| unit.len() <= MOST_UNIT);
+        let unit = field.metadata().get(UNIT).filter(|unit| unit.len() <= LONGEST_UNIT);
         let metadata = unit.map(|unit| (UNIT.to_owned(), unit.clone()));
         field.as_ref().clone().with_metadata(metadata.into_iter().collect())
     };

@@ -54,12 +54,11 @@ impl From<Refusal> for Error {
             Refusal::Quota { .. } => StatusCode::TOO_MANY_REQUESTS,
             Refusal::Internal(_) | Refusal::Io { .. } => return Self::internal(&refusal),
             Refusal::File(_) if !refusal.is_senders() => return Self::internal(&refusal),
-            Refusal::UnknownContract { .. } | Refusal::RetiredContract { .. } => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
-            Refusal::File(_) | Refusal::Unit(_) | Refusal::Intolerable { .. } => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            Refusal::UnknownContract { .. }
+            | Refusal::RetiredContract { .. }
+            | Refusal::File(_)
+            | Refusal::Unit(_)
+            | Refusal::Intolerable { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         };
         let violations = refusal.violations();
         Self { violations, ..Self::new(status, refusal.code(), refusal.to_string()) }

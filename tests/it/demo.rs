@@ -61,7 +61,8 @@ async fn the_demo_city_lives_and_stops() {
     let feeds = server.json("/api/feeds").await;
     let landed =
         feeds["feeds"].as_array().unwrap().iter().filter(|feed| feed["rows"].as_u64() > Some(0)).count();
-    assert!(landed >= 20, "{feeds}");
+    // Three fleets and fourteen networks of stations report by the clock; whether somebody calls depends on the hour.
+    assert!(landed >= 17, "{feeds}");
     // It plants a little dirt, as departments do; most of what it makes is sound.
     let sum = |name: &str| {
         feeds["feeds"].as_array().unwrap().iter().filter_map(|feed| feed[name].as_u64()).sum::<u64>()

@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use cityloom::connect::{Answer, Connector, HttpPoll, HttpPollConfig, Polled, Row, Trouble};
-use cityloom::decode::{Document, Entity, Limits, entries, records};
+use cityloom::decode::{Document, Entity, Error, Limits, entries};
 use cityloom::sandbox::{Confines, Decoder};
 use serde_json::Value;
 
@@ -34,7 +34,7 @@ fn alerts_of_the_world_become_rows_and_broken_ones_are_refused() {
         match records(Document::Cap, &std::fs::read(file).unwrap()) {
             Ok(rows) => {
                 for row in &rows {
-                    let number = |name: &str| row.get(name).map(|value| value.as_f64().unwrap());
+                    let number = |name: &str| row.get(name).map(number);
                     assert_eq!(number("lng").is_some(), number("lat").is_some());
                     // All of them are of the northern Americas or Australia.
                     assert!(
@@ -80,7 +80,7 @@ fn a_real_feed_of_vehicles_becomes_rows() {
     let vehicles = records(Document::GtfsRealtime(Entity::Vehicles), &bytes).unwrap();
     assert_eq!(vehicles.len(), 548);
     for row in &vehicles {
-        let number = |name: &str| row[name].as_f64().unwrap();
+        let number = |name: &str| number(&row[name]);
         assert!((16.0..18.0).contains(&number("lng")) && (52.0..53.0).contains(&number("lat")), "{row:?}");
         assert!(row["at"].as_str().unwrap().starts_with("2026-01-2"), "{row:?}");
     }
@@ -108,6 +108,15 @@ fn alert(name: &str) -> String {
     )
 }
 
+/// The rows that this process reads.
+fn records(document: Document, bytes: &[u8]) -> Result<Vec<Row>, Error> {
+    Decoder::in_process(Limits::default()).records(document, bytes)
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_str().unwrap().parse().unwrap()
+}
+
 /// Decodes as a running city does.
 fn child() -> Decoder {
     Decoder::child(env!("CARGO_BIN_EXE_cityloom").into(), Limits::default(), Confines::default())
@@ -115,14 +124,8 @@ fn child() -> Decoder {
 
 #[test]
 fn a_child_reads_the_rows_that_this_process_reads() {
-    let text = |row: &Row| -> Row {
-        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let there = row.iter().filter(|(_, value)| !value.is_null());
-        there.map(|(name, value)| (name.clone(), text(value).into())).collect()
-    };
     let same = |document: Document, bytes: &[u8]| {
-        let here: Vec<Row> = records(document, bytes).unwrap().iter().map(text).collect();
-        let there: Vec<Row> = child().records(document, bytes).unwrap().iter().map(text).collect();
+        let (here, there) = (records(document, bytes).unwrap(), child().records(document, bytes).unwrap());
         assert!(here == there && !here.is_empty(), "{document:?}");
     };
     same(Document::Cap, alert("one").as_bytes());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use cityloom::config::{self, Settings};
 use cityloom::decode::Progress;
-use cityloom::ingest::{Lander, Receipt, Terms, Upload};
+use cityloom::ingest::{Lander, Receipt, Terms, Upload, open_feeds};
 use cityloom::lake::Lake;
 use cityloom::model::{ManualClock, Micros};
 
@@ -42,8 +42,8 @@ impl<'c> Intake<'c> {
         let areas = Arc::new(config::read_areas(&settings.areas).unwrap());
         let clock = Arc::new(ManualClock::at(NOW));
         let lake = Lake::open(city.data()).unwrap();
-        let lander =
-            Lander::open(&lake, &contracts, areas, Arc::<ManualClock>::clone(&clock), 1 << 20).await.unwrap();
+        let feeds = open_feeds(&lake, &contracts).await.unwrap();
+        let lander = Lander::new(feeds, areas, Arc::<ManualClock>::clone(&clock), 1 << 20);
         Self { city, lander, clock }
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use cityloom::config::{self, Settings};
 use cityloom::contract::Contract;
 use cityloom::decode::Progress;
-use cityloom::ingest::{Lander, Upload};
+use cityloom::ingest::{Lander, Upload, open_feeds};
 use cityloom::lake::Lake;
 use cityloom::model::{ManualClock, Micros};
 use cityloom::place::Areas;
@@ -30,7 +30,8 @@ impl Sample {
         let data = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let lake = Lake::open(data.path()).unwrap();
         let clock = Arc::new(ManualClock::at(NOW));
-        let lander = Lander::open(&lake, contracts, Arc::clone(areas), clock, 1 << 20).await.unwrap();
+        let feeds = open_feeds(&lake, contracts).await.unwrap();
+        let lander = Lander::new(feeds, Arc::clone(areas), clock, 1 << 20);
         Self { lander, _data: data }
     }
 

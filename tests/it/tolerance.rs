@@ -17,12 +17,7 @@ fn rows(good: usize, bad: usize) -> String {
 
 fn city(tolerance: &str) -> City {
     let city = City::new();
-    let file = "schemas/traffic/speed.odcs.yaml";
-    let contract = fs::read_to_string(city.root().join(file)).unwrap();
-    let place = "      - { property: cityloomPlace";
-    assert!(contract.contains(place));
-    let tolerance = format!("      - {{ property: cityloomTolerance, value: {tolerance} }}\n{place}");
-    city.write(file, &contract.replacen(place, &tolerance, 1));
+    city.promise(FEED, "cityloomTolerance", tolerance);
     city
 }
 

@@ -104,6 +104,57 @@ async fn a_unit_that_does_not_fit_refuses_the_file_and_says_how_to_mend_it() {
     server.stop().await;
 }
 
+#[tokio::test]
+async fn a_sender_says_the_units_that_a_file_cannot() {
+    let city = City::new();
+    let server = Server::start(&city).await;
+    let row = |vehicle: u8, speed: u8| {
+        let place = json!({"ts": "2025-03-01T08:00:00Z", "lat": 32.02, "lng": 121.05});
+        let mut row = place.as_object().unwrap().clone();
+        row.extend([("vehicle".to_owned(), json!(vehicle)), ("speed_kmh".to_owned(), json!(speed))]);
+        Value::Object(row)
+    };
+    let ndjson = format!("{}\n{}\n", row(1, 30), row(2, 200));
+    let (status, receipt) = submit(&server, "name=a.ndjson&units=speed_kmh:mi/h", ndjson).await;
+    assert_eq!((status, &receipt["reasons"]), (StatusCode::CREATED, &json!({"OUT_OF_RANGE": 1})));
+    assert_eq!(receipt["units"], json!({"speed_kmh": {"from": "mi/h", "to": "km/h"}}));
+    // The rejected rows say themselves in which unit they are.
+    let id = receipt["submission"].as_str().unwrap();
+    let rejected = server.get(&format!("{SUBMISSIONS}/{id}/rejects")).await.text().await.unwrap();
+    assert!(rejected.contains("speed_kmh [mi/h]"), "{rejected}");
+
+    let point = json!({"type": "Point", "coordinates": [121.05, 32.02]});
+    let feature = json!({"type": "Feature", "geometry": point, "properties": row(3, 10)});
+    let geojson = json!({"type": "FeatureCollection", "features": [feature]}).to_string();
+    let (status, receipt) = submit(&server, "name=a.geojson&units=speed_kmh:m/s", geojson).await;
+    assert_eq!((status, &receipt["rows_landed"]), (StatusCode::CREATED, &json!(1)), "{receipt}");
+
+    // Who sends it knows better than a header that somebody copied.
+    let copied = csv("speed_kmh [mi/h]", &["90"]);
+    let (_, receipt) = submit(&server, "name=a.csv&units=speed_kmh:km/h", copied).await;
+    assert_eq!((&receipt["rows_landed"], &receipt["units"]), (&json!(1), &json!({})), "{receipt}");
+
+    for (units, status, code, told) in [
+        ("speed_kmh", StatusCode::BAD_REQUEST, "MALFORMED", "no column with its unit"),
+        ("speed:mi/h", StatusCode::UNPROCESSABLE_ENTITY, "UNIT_MISMATCH", "has no such column"),
+        ("vehicle:km", StatusCode::UNPROCESSABLE_ENTITY, "UNIT_MISMATCH", "the contract says no unit"),
+        ("speed_kmh:km/hh", StatusCode::UNPROCESSABLE_ENTITY, "UNIT_UNKNOWN", "did you mean `km/h`?"),
+    ] {
+        let rows = csv("speed_kmh", &["31"]);
+        let (found, refusal) = submit(&server, &format!("name=b.csv&units={units}"), rows).await;
+        assert_eq!((found, &refusal["code"]), (status, &json!(code)), "{refusal}");
+        assert!(refusal["detail"].as_str().unwrap().contains(told), "{refusal}");
+    }
+    server.stop().await;
+    assert_eq!(speeds(&city), "36.0 48.28032 90.0");
+
+    let file = city.root().join("c.ndjson");
+    std::fs::write(&file, row(9, 10).to_string()).unwrap();
+    let ran = city.cityloom(&["land", FEED, file.to_str().unwrap(), "--units", "speed_kmh:kn"]);
+    assert!(ran.status.success(), "{ran:?}");
+    assert_eq!(speeds(&city), "18.52 36.0 48.28032 90.0");
+}
+
 fn parquet(unit: &str, speed: f64) -> Vec<u8> {
     let text = |name: &str| Field::new(name, DataType::Utf8, true);
     let number = |name: &str| Field::new(name, DataType::Float64, true);

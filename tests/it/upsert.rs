@@ -12,11 +12,7 @@ const CONTRACT: &str = "schemas/police/incidents.odcs.yaml";
 
 fn city(upsert: &str) -> City {
     let city = City::new();
-    let contract = fs::read_to_string(city.root().join(CONTRACT)).unwrap();
-    let place = "      - { property: cityloomPlace";
-    assert!(contract.contains(place));
-    let upsert = format!("      - {{ property: cityloomUpsert, value: {upsert} }}\n{place}");
-    city.write(CONTRACT, &contract.replacen(place, &upsert, 1));
+    city.promise(FEED, "cityloomUpsert", upsert);
     city
 }
 

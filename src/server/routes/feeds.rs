@@ -53,7 +53,7 @@ pub(in crate::server) async fn sample(
 ) -> Result<impl IntoResponse, Error> {
     let feed = state.lander.feed(&format!("{department}.{feed}"))?;
     let name = &feed.contract.feed;
-    let folder = state.samples.join(format!("{}__{}", name.department(), name.feed()));
+    let folder = state.samples.join(name.joined());
     let (extension, bytes) = match good_sample(&folder).await {
         Some(found) => found,
         None => ("csv".into(), describe::headers(&feed.contract).into_bytes()),

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::ingest::{Note, Part, Refusal};
+use crate::ingest::{Note, Part, Refusal, units_of};
 use crate::model::FeedName;
 use crate::server::ServerState;
 use crate::server::error::Error;
@@ -107,12 +107,14 @@ pub(in crate::server) async fn create(
     let file = told("filename").or_else(|| told("name")).unwrap_or_else(|| "upload.bin".to_owned());
     let file = file.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
     let (mends, contract) = (told("mends"), told("contract"));
+    let units = units_of(&told("units").unwrap_or_default()).map_err(malformed)?;
     let note = Note {
         feed: feed.to_string(),
         file,
         length,
         mends,
         contract,
+        units,
         metadata: said,
         expires_us: 0,
         ended: None,

@@ -13,7 +13,7 @@ use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
 use uuid::Uuid;
 
-use crate::ingest::{Footprint, Quality, Refusal, Terms, Ticket, UnderWay, Upload};
+use crate::ingest::{Footprint, Quality, Refusal, Terms, Ticket, UnderWay, Upload, units_of};
 use crate::model::{Micros, SubmissionId};
 use crate::server::error::Error;
 use crate::server::{ServerState, describe};
@@ -30,6 +30,8 @@ pub(in crate::server) struct Sent {
     id: Option<String>,
     mends: Option<String>,
     contract: Option<String>,
+    #[serde(default)]
+    units: String,
     #[serde(default)]
     dry_run: bool,
 }
@@ -50,6 +52,7 @@ pub(in crate::server) async fn submit(
         Some(id) => Uuid::parse_str(id)
             .map_err(|_| Error::new(StatusCode::BAD_REQUEST, "MALFORMED", "`id` is not a UUID"))?,
     };
+    let units = units_of(&sent.units).map_err(|why| Error::new(StatusCode::BAD_REQUEST, "MALFORMED", why))?;
     let file = sent.name.unwrap_or_else(|| name_by_type(&headers));
     let file = file.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
@@ -59,7 +62,7 @@ pub(in crate::server) async fn submit(
 
     let upload =
         Upload { path: spool.path.clone(), name: ticket.file().to_owned(), progress: ticket.reading() };
-    let terms = Terms { id: Some(id), mends: sent.mends, contract: sent.contract };
+    let terms = Terms { id: Some(id), mends: sent.mends, contract: sent.contract, units };
     let feed = name.to_string();
     if sent.dry_run {
         let trial = state.lander.check_file(&feed, upload, terms).await?;

@@ -57,23 +57,28 @@ impl<'a> Broker<'a> {
     }
 }
 
+/// Who listens to all that is published below a name, which it goes by.
+pub fn mqtt(port: u16, name: &str) -> MqttConfig {
+    MqttConfig {
+        host: "127.0.0.1".into(),
+        port,
+        tls: None,
+        client_id: name.into(),
+        login: None,
+        topics: vec![format!("{name}/#")],
+        reading: Reading::default(),
+        gather: Duration::from_millis(50),
+        most_messages: 10,
+        most_bytes: 64 << 10,
+        keep: Duration::from_hours(1),
+    }
+}
+
 impl Source for Broker<'_> {
     const MEMORY: Memory = Memory::Unacknowledged;
 
     fn connector(&self) -> Box<dyn Connector> {
-        Box::new(Mqtt::new(MqttConfig {
-            host: "127.0.0.1".into(),
-            port: self.gate.address.port(),
-            tls: None,
-            client_id: self.name.clone(),
-            login: None,
-            topics: vec![format!("{}/#", self.name)],
-            reading: Reading::default(),
-            gather: Duration::from_millis(50),
-            most_messages: 10,
-            most_bytes: 64 << 10,
-            keep: Duration::from_hours(1),
-        }))
+        Box::new(Mqtt::new(mqtt(self.gate.address.port(), &self.name)))
     }
 
     async fn tell(&self, rows: &[Row]) {
@@ -134,24 +139,29 @@ impl<'a> Stream<'a> {
     }
 }
 
+/// Who reads a stream.
+pub fn nats(url: &str, stream: &str) -> NatsConfig {
+    NatsConfig {
+        url: url.into(),
+        tls: None,
+        login: None,
+        token: None,
+        stream: stream.into(),
+        subject: None,
+        durable: "city".into(),
+        reading: Reading::default(),
+        gather: Duration::from_millis(50),
+        most_messages: 10,
+        again_after: Duration::from_secs(2),
+        most_bytes: 64 << 10,
+    }
+}
+
 impl Source for Stream<'_> {
     const MEMORY: Memory = Memory::Unacknowledged;
 
     fn connector(&self) -> Box<dyn Connector> {
-        Box::new(Nats::new(NatsConfig {
-            url: format!("nats://{}", self.gate.address),
-            tls: None,
-            login: None,
-            token: None,
-            stream: self.name.clone(),
-            subject: None,
-            durable: "city".into(),
-            reading: Reading::default(),
-            gather: Duration::from_millis(50),
-            most_messages: 10,
-            again_after: Duration::from_secs(2),
-            most_bytes: 64 << 10,
-        }))
+        Box::new(Nats::new(nats(&format!("nats://{}", self.gate.address), &self.name)))
     }
 
     async fn tell(&self, rows: &[Row]) {

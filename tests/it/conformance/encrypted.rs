@@ -17,6 +17,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_tungstenite::tungstenite::Message;
 
+use super::brokers;
 use crate::peers::{Daemon, Line};
 
 /// Who vouches for the tests' own certificate.
@@ -41,19 +42,7 @@ async fn trusts(connector: impl Fn(Authority) -> Box<dyn Connector>) -> Polled {
 }
 
 fn mqtt(port: u16, authority: Authority) -> Box<dyn Connector> {
-    Box::new(Mqtt::new(MqttConfig {
-        host: "127.0.0.1".into(),
-        port,
-        tls: Some(authority),
-        client_id: "city".into(),
-        login: None,
-        topics: vec!["air/#".into()],
-        reading: Reading::default(),
-        gather: Duration::from_millis(50),
-        most_messages: 10,
-        most_bytes: 64 << 10,
-        keep: Duration::from_hours(1),
-    }))
+    Box::new(Mqtt::new(MqttConfig { tls: Some(authority), ..brokers::mqtt(port, "air") }))
 }
 
 #[tokio::test]
@@ -69,20 +58,8 @@ async fn a_broker_over_tls() {
 }
 
 fn nats(address: &str, authority: Authority) -> Box<dyn Connector> {
-    Box::new(Nats::new(NatsConfig {
-        url: format!("tls://{address}"),
-        tls: Some(authority),
-        login: None,
-        token: None,
-        stream: "air".into(),
-        subject: None,
-        durable: "city".into(),
-        reading: Reading::default(),
-        gather: Duration::from_millis(50),
-        most_messages: 10,
-        again_after: Duration::from_secs(2),
-        most_bytes: 64 << 10,
-    }))
+    let config = brokers::nats(&format!("tls://{address}"), "air");
+    Box::new(Nats::new(NatsConfig { tls: Some(authority), ..config }))
 }
 
 #[tokio::test]

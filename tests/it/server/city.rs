@@ -166,6 +166,16 @@ impl City {
         fs::rename(&draft, path).unwrap();
     }
 
+    /// Adds a property to the contract of a feed.
+    pub fn promise(&self, feed: &str, property: &str, value: &str) {
+        let file = format!("schemas/{}.odcs.yaml", feed.replace('.', "/"));
+        let contract = fs::read_to_string(self.root.join(&file)).unwrap();
+        let place = "      - { property: cityloomPlace";
+        assert!(contract.contains(place));
+        let added = format!("      - {{ property: {property}, value: {value} }}\n{place}");
+        self.write(&file, &contract.replacen(place, &added, 1));
+    }
+
     pub fn remove(&self, file: &str) {
         fs::remove_file(self.root.join(file)).unwrap();
     }
