@@ -5,13 +5,18 @@ use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
-use cityloom::access::{Audience, Bearer, Keys, Revoked, SigningKey, verify};
+use cityloom::access::{Audience, Bearer, Keys, Revoked, SigningKey, issue, signed, verify};
 use cityloom::config::Settings;
-use cityloom::contract;
+use cityloom::contract::{self, Contract, TimeFormat};
 use cityloom::decode::{self, Error, Limits, Progress, ReadAs, Request, Rows};
 use cityloom::fusion::Query;
-use cityloom::model::{FeedName, Micros};
+use cityloom::ingest::fuzz_sifting;
+use cityloom::model::{FeedName, LngLat, Micros};
+use cityloom::place::{Areas, Instants};
 use rustix::fs::{MemfdFlags, memfd_create};
+
+/// What time it is.
+const NOW: Micros = Micros(1_790_000_000_000_000);
 
 /// One thing that reads bytes.
 pub struct Target {
@@ -49,12 +54,17 @@ pub const ALL: &[Target] = &[
     Target { name: "cap", run: |bytes| file("f.cap", bytes), panics: Panics::Contained },
     Target { name: "xlsx", run: |bytes| file("f.xlsx", bytes), panics: Panics::Guarded },
     Target { name: "parquet", run: |bytes| file("f.parquet", bytes), panics: Panics::Guarded },
+    target("rows", rows),
     target("links", |bytes| drop(decode::entries(bytes))),
     target("answers", cityloom::connect::fuzzing::answers),
     target("contract", contract),
     target("settings", settings),
     target("query", query),
+    target("areas", areas),
+    target("times", times),
     target("token", token),
+    target("claims", claims),
+    target("journal", cityloom::journal::fuzzing::line),
     target("tus", cityloom::server::fuzzing::tus),
     target("screen", cityloom::server::fuzzing::screen),
     target("child", child),
@@ -127,6 +137,29 @@ fn file(name: &str, bytes: &[u8]) {
     must(read(name, bytes) == read(name, bytes), "read twice it is not the same");
 }
 
+/// Reads a CSV of a contract with a column of every type and a rule of every kind, and sifts it.
+fn rows(bytes: &[u8]) {
+    static AREAS: LazyLock<Arc<Areas>> = LazyLock::new(|| {
+        let text = include_str!("../../tests/tiny_city/areas.geojson");
+        Arc::new(Areas::from_geojson(text).expect("three areas"))
+    });
+    static CONTRACT: LazyLock<Arc<Contract>> = LazyLock::new(|| {
+        let feed = "fuzz.rows".parse().expect("a name");
+        Arc::new(contract::parse(&feed, include_str!("../rows.odcs.yaml")).expect("a contract"))
+    });
+    let columns = || CONTRACT.columns.iter();
+    let request = Request {
+        headers: columns().map(|column| column.header.clone()).collect(),
+        required: columns().map(|column| column.required).collect(),
+        numeric: columns().map(|column| column.data_type.is_numeric()).collect(),
+        ..request()
+    };
+    let progress = Arc::new(Progress::default());
+    fuzz_sifting(&CONTRACT, Arc::clone(&AREAS), |sink| {
+        decode::decode_named("f.csv", in_memory(bytes), None, &request, &progress, sink).map(Some)
+    });
+}
+
 fn text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
 }
@@ -152,6 +185,28 @@ fn settings(bytes: &[u8]) {
     drop(Settings::read(&CITY, None));
 }
 
+/// A boundary file: all points at once are found as each by itself.
+fn areas(bytes: &[u8]) {
+    let Some(Ok(areas)) = text(bytes).map(Areas::from_geojson) else { return };
+    let points: Vec<Option<LngLat>> = areas.inside().iter().copied().map(Some).collect();
+    let found = areas.locate_all(&points, Instants::One(NOW));
+    for (point, found) in points.into_iter().flatten().zip(found) {
+        assert_eq!(found, areas.locate(point, NOW), "found otherwise among others");
+    }
+}
+
+/// How a contract writes times, a line's end, and a time.
+fn times(bytes: &[u8]) {
+    let Some((pattern, time)) = text(bytes).and_then(|text| text.split_once('\n')) else { return };
+    for format in [Some(TimeFormat::Iso), TimeFormat::from_jdk(pattern).ok()].into_iter().flatten() {
+        for zone in [chrono_tz::UTC, chrono_tz::America::Chicago, chrono_tz::Australia::Lord_Howe] {
+            let _ = format.instant(time, zone);
+            let _ = format.date(time).map(|day| contract::midnight(day, zone));
+        }
+    }
+    let _ = time.parse().map(|day| contract::midnight(day, chrono_tz::Asia::Shanghai));
+}
+
 fn query(bytes: &[u8]) {
     let Some(text) = text(bytes) else { return };
     if let Err(problems) = Query::parse("queries/fuzzed.sql", text) {
@@ -172,6 +227,25 @@ fn token(bytes: &[u8]) {
     drop(Keys::from_jwks(text));
     drop(SigningKey::from_jwk(text));
     drop(Revoked::parse(text));
+}
+
+/// Claims that somebody signed: who comes in has a name and an end, and stays the same in a token of our own.
+fn claims(bytes: &[u8]) {
+    static KEY: LazyLock<(SigningKey, Keys)> = LazyLock::new(|| {
+        let (private, public) = SigningKey::generate().expect("a key");
+        let key = SigningKey::from_jwk(&private.to_string()).expect("its private half");
+        (key, Keys::from_jwks(&public.to_string()).expect("its public half"))
+    });
+    let (key, keys) = &*KEY;
+    let anyones = Audience { issuer: None, audience: None };
+    let enters = |token: &Bearer| verify(token, keys, &anyones, &Revoked::default(), NOW);
+    let Ok(grant) = enters(&signed(bytes, key)) else { return };
+    assert!(grant.until > NOW && !grant.subject.trim().is_empty() && !grant.name.trim().is_empty());
+    // A second's fraction is not issued: one that ends within this second may have ended.
+    if let Ok(again) = enters(&Bearer::new(issue(&grant, key, &anyones, NOW))) {
+        assert_eq!((again.subject, again.name, again.roles), (grant.subject, grant.name, grant.roles));
+        assert_eq!((again.department, again.units, again.area), (grant.department, grant.units, grant.area));
+    }
 }
 
 /// What a child that was taken over might say.

@@ -18,5 +18,8 @@ pub use grant::{Bearer, Caller, Grant, Role, UnknownRole};
 #[cfg(feature = "io")]
 pub use keys::{KeyError, Keys, SigningKey, random};
 pub use revoked::{Revocation, Revoked, RevokedError};
+/// The door to what is private, for random bytes.
+#[cfg(feature = "fuzzing")]
+pub use token::signed;
 #[cfg(feature = "io")]
 pub use token::{Audience, TokenError, issue, token_id, unknown_key, verify};

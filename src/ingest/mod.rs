@@ -36,6 +36,9 @@ pub use quarantine::schema as quarantine_schema;
 pub use receipt::{Converted, Receipt, Refusal, Violation};
 pub use rejects::RejectedRow;
 pub use running::{Running, Ticket, UnderWay};
+/// The door to what is private, for random bytes.
+#[cfg(feature = "fuzzing")]
+pub use sift::fuzz as fuzz_sifting;
 pub use submissions::{Quality, Submission};
 pub use try_out::Trial;
 pub use uploads::{Appending, Note, Part, Uploads};

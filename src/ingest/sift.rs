@@ -258,3 +258,40 @@ fn repeated(text: &str, rows: usize) -> Result<StringArray, ArrowError> {
     let offsets = OffsetBuffer::from_repeated_length(text.len(), rows);
     StringArray::try_new(offsets, text.repeat(rows).into_bytes().into(), None)
 }
+
+/// Sifts what `source` reads as a landing does: every row that is read lands or is rejected with a reason.
+#[cfg(feature = "fuzzing")]
+pub fn fuzz(
+    contract: &Arc<Contract>,
+    areas: Arc<crate::place::Areas>,
+    source: impl FnOnce(&mut decode::Sink<'_>) -> Result<Option<ReadAs>, decode::Error>,
+) {
+    let key = super::VeilKey::new(&[7; 32]);
+    let mut sieve = Sieve {
+        today: Arc::clone(contract),
+        under: Under { contract: Arc::clone(contract), earlier: None },
+        placer: Placer::new(contract.place.clone(), areas),
+        veil: Veil::new(contract, Some(&key)).expect("a key"),
+        unique: Uniqueness::new(contract),
+        landed: Arc::default(),
+        now: Micros(1_790_000_000_000_000),
+        mended: Mended::default(),
+        submission: "s".into(),
+        file: "f".into(),
+        said: decode::Units::new(),
+        units: None,
+        counts: Counts::default(),
+    };
+    let (mut good, mut bad) = (0, 0);
+    let read = sieve.sift_all(source, |sifted| {
+        assert_eq!(sifted.good.schema(), contract.table_schema(), "rows that do not fit their table");
+        good += sifted.good.num_rows() as u64;
+        bad += sifted.bad.map_or(0, |bad| bad.num_rows()) as u64;
+        Ok(())
+    });
+    if read.is_ok() {
+        let counts = &sieve.counts;
+        assert_eq!((good, good + bad), (counts.landed, counts.read), "rows were lost");
+        assert_eq!(counts.reasons.values().sum::<u64>(), bad, "rows were rejected for no reason");
+    }
+}

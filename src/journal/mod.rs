@@ -28,5 +28,22 @@ pub use verify::{Anchor, InvalidAnchor, Verified, verify};
 pub use view::{AlertView, OrderView, View};
 pub use writer::Writer;
 
+/// The door to what is private, for random bytes.
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing {
+    use super::{chain, stored};
+
+    /// A line of a segment, or an event by itself: what is read is written again and reads the same.
+    pub fn line(bytes: &[u8]) {
+        let text = chain::trusted(bytes).map(|(_, _, text, _)| text);
+        let Ok(text) = text.or_else(|_| std::str::from_utf8(bytes)) else { return };
+        let Ok(read) = stored::read(text) else { return };
+        let write = |read: &stored::Envelope| stored::write(&read.event, read.previous, read.left).ok();
+        let written = write(&read);
+        let again = written.as_deref().and_then(|text| stored::read(text).ok());
+        assert_eq!(again.as_ref().and_then(write), written, "an event changes by being written");
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arrow::compute::concat_batches;
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use deltalake_core::kernel::transaction::{CommitData, TransactionError};
 use deltalake_core::kernel::{Action, Transaction};
@@ -15,6 +17,7 @@ use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use futures::TryStreamExt as _;
 use serde_json::{Value, json};
 
+use super::grow::in_columns;
 use super::log::{COMMIT_KEY, FileEntry, LANDED, LIVE_APP, LiveRecord};
 use super::table::{Table, add};
 use super::{Error, Written};
@@ -81,15 +84,21 @@ impl Table {
     }
 
     async fn write_tail(&self, batch: &Batch) -> Result<Option<Written>, Error> {
-        let mut file = None;
-        for rows in batch.records.iter().filter_map(|record| record.rows.as_ref()?.hot.as_ref()) {
-            let name = || format!("{LANDED}{}", uuid::Uuid::now_v7());
-            file.get_or_insert_with(|| self.new_file(&name(), 0)).write(rows).await?;
+        let rows = |record: &Arc<LiveRecord>| record.former.clone().or(record.rows.as_ref()?.hot.clone());
+        let all: Vec<RecordBatch> = batch.records.iter().filter_map(rows).collect();
+        if all.is_empty() {
+            return Ok(None);
         }
-        match file {
-            Some(file) => file.finish().await.map(Some),
-            None => Ok(None),
+        let name = format!("{LANDED}{}", uuid::Uuid::now_v7());
+        let former = batch.records.iter().any(|record| record.former.is_some());
+        let mut file = if former { self.new_file_of_all(&name)? } else { self.new_file(&name, 0) };
+        for rows in all {
+            let rows = in_columns(rows, file.schema()).map_err(|error| self.file_failed(error.into()))?;
+            file.write(&rows).await?;
         }
+        let written = file.finish().await?;
+        // Readers from memory know the contract's columns only.
+        Ok(Some(if former { Written { hot: None, ..written } } else { written }))
     }
 
     /// False where some of the records had landed already, by a commit whose answer was lost.
@@ -141,7 +150,10 @@ impl Table {
                 let batches = self.read_file(&file.path, None).await?;
                 let batches: Vec<RecordBatch> =
                     batches.try_collect().await.map_err(|source| self.file_failed(source))?;
-                arrow::compute::concat_batches(self.schema(), &batches)
+                let batches: Result<Vec<RecordBatch>, ArrowError> =
+                    batches.into_iter().map(|rows| in_columns(rows, self.schema())).collect();
+                batches
+                    .and_then(|batches| concat_batches(self.schema(), &batches))
                     .map_err(|error| self.file_failed(error.into()))?
             }
         };

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{FieldRef, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
 use super::grow::in_columns;
@@ -98,6 +98,7 @@ impl Ticket {
             bytes: size(rows.as_deref()) + self.landing.to_string().len(),
             note: self.landing.clone(),
             rows,
+            former: None,
         }
     }
 }
@@ -313,16 +314,17 @@ impl Table {
 
     fn recovered(&self, record: &wal::Record) -> Result<LiveRecord, Error> {
         let landed_at = record.note.landing.get("landed_at").and_then(serde_json::Value::as_i64).unwrap_or(0);
-        let rows = match &record.rows {
-            None => None,
-            Some(rows) => {
-                let rows = conform(rows.clone(), self.schema()).map_err(|why| self.live_failed(why))?;
-                Some(entry(record.sequence, landed_at, bounds_of(rows)))
-            }
-        };
-        let bytes = size(rows.as_deref()) + record.note.landing.to_string().len();
+        let (mut rows, mut former) = (None, None);
+        if let Some(told) = &record.rows {
+            let conformed = conform(told.clone(), self.schema()).map_err(|why| self.live_failed(why))?;
+            let has = |field: &FieldRef| self.schema().column_with_name(field.name()).is_some();
+            former = Some(told.clone()).filter(|told| !told.schema().fields().iter().all(has));
+            rows = Some(entry(record.sequence, landed_at, bounds_of(conformed)));
+        }
+        let held = former.as_ref().map_or(0, RecordBatch::get_array_memory_size);
+        let bytes = size(rows.as_deref()) + held + record.note.landing.to_string().len();
         let note = record.note.landing.clone();
-        Ok(LiveRecord { sequence: record.sequence, landed_at, bytes, note, rows })
+        Ok(LiveRecord { sequence: record.sequence, landed_at, bytes, note, rows, former })
     }
 
     async fn blocking<T>(&self, work: tokio::task::JoinHandle<std::io::Result<T>>) -> Result<T, Error> {

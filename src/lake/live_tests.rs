@@ -307,3 +307,54 @@ async fn those_who_wait_share_a_sync_and_a_full_tail_lands_first() {
     assert_eq!((table.state().files.len(), table.state().tail.len()), (2, 1));
     assert_eq!(cells(&table).await, once(0..70));
 }
+
+#[tokio::test]
+async fn batches_of_before_a_new_contract_land_with_all_that_they_had() {
+    let text = |name: &str| Field::new(name, DataType::Utf8, true);
+    let cell = || Field::new("_cell", DataType::Int64, true);
+    let opened = async |folder: &Path, fields: Vec<Field>| {
+        let name = TableName::Feed("traffic.speed".parse().unwrap());
+        let lake = Lake::open(folder).unwrap().with_tail(TAIL);
+        lake.table(&name, Arc::new(Schema::new(fields))).await.unwrap()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let table = opened(folder.path(), vec![text("old"), cell(), text("_submission")]).await;
+    for number in 0..2_i64 {
+        let submission = format!("l{number}");
+        let column = |value: &str| Arc::new(StringArray::from(vec![value])) as ArrayRef;
+        let cells = Arc::new(Int64Array::from(vec![number])) as ArrayRef;
+        let columns = vec![column(&format!("value {number}")), cells, column(&submission)];
+        let mut file = table.new_rows(&submission, 0);
+        file.write(&RecordBatch::try_new(Arc::clone(table.schema()), columns).unwrap()).await.unwrap();
+        let files = vec![file.finish().await.unwrap()];
+        table
+            .commit(&Commit { files, submission, landed_at: NOW.0, ..Commit::default() })
+            .await
+            .unwrap()
+            .unwrap();
+    }
+    let first = Position { live: 1, ..table.state().position() };
+    drop(table);
+
+    // Killed before they landed; the contract of the next start calls a column otherwise.
+    let table = opened(folder.path(), vec![cell(), text("_submission"), text("new")]).await;
+    assert_eq!(table.state().tail.len(), 2);
+    for rows in table.state().tail.iter().filter_map(|record| record.rows.as_ref()?.hot.as_ref()) {
+        assert_eq!((&rows.schema(), rows["new"].null_count()), (table.schema(), 1));
+    }
+    table.land_tail().await.unwrap().unwrap();
+    let state = table.state();
+    let [file] = state.files.as_slice() else { panic!("{:?}", state.files) };
+    let batches: Vec<RecordBatch> =
+        table.read_file(&file.path, None).await.unwrap().try_collect().await.unwrap();
+    let old: Vec<_> =
+        batches.iter().flat_map(|rows| rows["old"].as_string::<i32>().iter().flatten()).collect();
+    assert_eq!(old, ["value 0", "value 1"]);
+    let since = state.since(first).unwrap();
+    let [(file, known)] = since.partly.as_slice() else { panic!("{since:?}") };
+    let rest = table.rest_of(file, *known).await.unwrap().hot.clone().unwrap();
+    assert_eq!(
+        (&rest.schema(), rest["_cell"].as_primitive::<Int64Type>().values().to_vec()),
+        (table.schema(), vec![1])
+    );
+}

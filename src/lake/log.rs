@@ -82,6 +82,9 @@ pub struct LiveRecord {
     pub(super) note: Value,
     /// Its rows, as if they were a file; none where only a cursor moved.
     pub rows: Option<Arc<FileEntry>>,
+    /// The same rows with columns that the contract has no longer: they land with all that was acknowledged. None where
+    /// there are no such columns.
+    pub(super) former: Option<RecordBatch>,
 }
 
 /// One file that counts, or the rows of a live record.
