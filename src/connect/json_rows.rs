@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::json::{NoValue, value_of};
 use super::{Row, Trouble};
 
 /// Rows of one answer at most: each is remembered until the next.
@@ -25,8 +26,11 @@ pub(super) fn rows_of(body: &[u8], place: &RowPlace) -> Result<Vec<Row>, Trouble
     if body.trim_ascii().is_empty() {
         return Err(Trouble::passing("the answer is empty"));
     }
-    let answer: Value = serde_json::from_slice(body)
-        .map_err(|error| Trouble::passing(format!("the answer is no JSON ({error}): {}", shown(body))))?;
+    let answer = match value_of(body) {
+        Ok(answer) => answer,
+        Err(much @ NoValue::TooMuch) => return Err(Trouble::Lasting(format!("the answer: {much}"))),
+        Err(broken) => return Err(Trouble::passing(format!("the answer is {broken}: {}", shown(body)))),
+    };
     let told = place.error.as_deref().and_then(|error| answer.pointer(error));
     if let Some(error) = told.filter(|error| !error.is_null()) {
         return Err(Trouble::passing(format!(

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Row;
+use super::json::value_of;
 
 /// How messages are read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,7 +45,7 @@ impl Reading {
     }
 
     fn read(&self, topic: &str, payload: &[u8]) -> Result<Vec<Row>, String> {
-        let message: Value = serde_json::from_slice(payload).map_err(|error| format!("no JSON: {error}"))?;
+        let message = value_of(payload).map_err(|error| error.to_string())?;
         let found = message.pointer(&self.rows).ok_or_else(|| format!("nothing is at `{}`", self.rows))?;
         let elements = match found {
             Value::Array(list) => list.iter().collect(),

@@ -1,6 +1,6 @@
 //! Connectors: live sources that somebody else serves, asked again and again; what is new goes to the lander.
 //!
-//! One file for each kind, `source.rs` lists them, `http.rs` is what two of them share, `runner.rs` asks on and on. `json_rows.rs` finds the rows of an answer,
+//! One file for each kind, `source.rs` lists them, `http.rs` is what two of them share, `runner.rs` asks on and on. `json.rs` and `json_rows.rs` find the rows of an answer,
 //! `changes.rs` what is new in them, `message.rs` reads one message, `held.rs` keeps what a source does not tell twice. A
 //! connector says where it stands by a cursor, which moves with the landing's commit and not before. Every kind passes one
 //! suite, `tests/it/conformance.rs`.
@@ -9,6 +9,7 @@ mod changes;
 mod held;
 mod http;
 mod http_poll;
+mod json;
 mod json_rows;
 mod message;
 mod mqtt;
