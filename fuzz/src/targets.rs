@@ -55,7 +55,7 @@ pub const ALL: &[Target] = &[
     Target { name: "xlsx", run: |bytes| file("f.xlsx", bytes), panics: Panics::Guarded },
     Target { name: "parquet", run: |bytes| file("f.parquet", bytes), panics: Panics::Guarded },
     target("rows", rows),
-    target("links", |bytes| drop(decode::entries(bytes))),
+    target("links", |bytes| file("f.atom", bytes)),
     target("answers", cityloom::connect::fuzzing::answers),
     target("contract", contract),
     target("settings", settings),

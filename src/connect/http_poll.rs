@@ -12,7 +12,7 @@ use super::changes::Seen;
 use super::http::{Asker, Secret, refused, text_of};
 use super::json_rows::{RowPlace, rows_of};
 use super::{Connector, Polled, Row, Trouble};
-use crate::ingest::{DecodeError, Decoder, Document, Entry, entries};
+use crate::ingest::{DecodeError, Decoder, Document};
 
 /// Alerts that are read at one asking; the rest is read at the next.
 const MOST_ALERTS: usize = 50;
@@ -76,17 +76,18 @@ impl HttpPoll {
     /// is all.
     async fn alerts(
         &self,
-        feed: &[u8],
+        feed: Vec<u8>,
         hosts: &[String],
         seen: &Seen,
     ) -> Result<(Vec<Row>, Seen, bool), Trouble> {
-        let entries = entries(feed).map_err(|error| Trouble::passing(error.to_string()))?;
-        let listed = entries.iter().map(entry_row).collect();
-        let (news, mut now) = seen.news(listed);
+        let listed = self.records(Document::Atom, feed).await?;
+        let (news, mut now) = seen.news(listed.map_err(|error| Trouble::passing(error.to_string()))?);
         let all = news.len() <= MOST_ALERTS;
         let mut rows = Vec::new();
-        for entry in entries.iter().filter(|entry| news.contains(&entry_row(entry))).take(MOST_ALERTS) {
-            let link = self.config.url.join(&entry.link);
+        for entry in news.iter().take(MOST_ALERTS) {
+            let told = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
+            let id = told("id");
+            let link = self.config.url.join(told("link"));
             let link = link.map_err(|error| Trouble::Lasting(format!("a link of the feed: {error}")))?;
             let host = link.host_str().unwrap_or_default();
             let own = self.config.url.host_str() == Some(host) || hosts.iter().any(|other| other == host);
@@ -97,7 +98,7 @@ impl HttpPoll {
             }
             let answer = self.asker.ask(link, &[]).await?;
             if matches!(answer.status(), StatusCode::NOT_FOUND | StatusCode::GONE) {
-                tracing::warn!(alert.id = entry.id, "an alert that is listed is not there");
+                tracing::warn!(alert.id = id, "an alert that is listed is not there");
                 rows.push(Row::new());
                 continue;
             }
@@ -108,7 +109,7 @@ impl HttpPoll {
                 Ok(alert) => rows.extend(alert),
                 // One broken alert must not keep the others from the wall: its row has no values, and is rejected.
                 Err(error) => {
-                    tracing::warn!(alert.id = entry.id, "an alert that cannot be read: {error}");
+                    tracing::warn!(alert.id = id, "an alert that cannot be read: {error}");
                     rows.push(Row::new());
                 }
             }
@@ -163,7 +164,7 @@ impl Connector for HttpPoll {
                 seen.news(rows.map_err(|error| Trouble::passing(error.to_string()))?)
             }
             Answer::CapFeed { hosts } => {
-                let (rows, seen, all) = self.alerts(&body, hosts, &seen).await?;
+                let (rows, seen, all) = self.alerts(body, hosts, &seen).await?;
                 // What is left for the next time is asked for again, whatever the server says of changes.
                 let known = |text: Option<String>| text.filter(|_| all);
                 return polled(rows, known(etag), known(modified), &seen);
@@ -187,13 +188,4 @@ fn polled(
     let next = Cursor { etag, modified, seen: seen.to_text() };
     let cursor = serde_json::to_value(next).map_err(|error| Trouble::Lasting(error.to_string()))?;
     Ok(Polled::Rows { rows, cursor })
-}
-
-/// An entry as a list's element: changed it is another.
-fn entry_row(entry: &Entry) -> Row {
-    let text = |text: &str| Value::String(text.to_owned());
-    [("id", text(&entry.id)), ("updated", text(&entry.updated)), ("link", text(&entry.link))]
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
 }

@@ -1,29 +1,34 @@
-//! Atom: what a feed lists and where it is. Nothing of it is a row; it says which documents there are.
+//! Atom: what a feed lists and where it is, a row each.
 
 use quick_xml::Reader;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesStart, Event};
+use serde_json::Value;
 
-use super::{Error, xml};
+use super::{Error, Record, xml};
 
 const FORMAT: &str = "Atom";
 
+/// The columns of an entry's row: what it is called for ever, when it changed, where it is, as the feed writes it.
+pub(super) const COLUMNS: [&str; 3] = ["id", "updated", "link"];
+
 /// Something that a feed lists.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Entry {
-    /// What it is called, for ever.
-    pub id: String,
-    /// When it changed.
-    pub updated: String,
-    /// Where it is, as the feed writes it.
-    pub link: String,
+#[derive(Debug, Clone, Default)]
+struct Entry {
+    id: String,
+    updated: String,
+    link: String,
 }
 
-/// The entries of a feed.
-///
-/// # Errors
-/// Where it is no Atom feed, or an entry does not say what or where it is.
-pub fn entries(bytes: &[u8]) -> Result<Vec<Entry>, Error> {
+impl Entry {
+    fn record(self) -> Record {
+        let values = [self.id, self.updated, self.link];
+        COLUMNS.iter().map(|name| (*name).to_owned()).zip(values.map(Value::String)).collect()
+    }
+}
+
+/// The entries of a feed. An error where it is no Atom feed, or an entry does not say what or where it is.
+pub(super) fn records(bytes: &[u8]) -> Result<Vec<Record>, Error> {
     let refused = |why: String| Error::Unreadable { format: FORMAT, why };
     let text = xml::checked(FORMAT, bytes, xml::Texts::Anywhere)?;
     let mut reader = Reader::from_str(&text);
@@ -55,7 +60,7 @@ pub fn entries(bytes: &[u8]) -> Result<Vec<Entry>, Error> {
                     if entry.id.is_empty() || entry.link.is_empty() {
                         return Err(refused(format!("entry {} has no id or no link", entries.len() + 1)));
                     }
-                    entries.push(entry);
+                    entries.push(entry.record());
                 }
                 path.pop();
             }
@@ -105,6 +110,8 @@ fn take_link(entry: &mut Entry, link: &BytesStart<'_>) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -115,16 +122,12 @@ mod tests {
             <link href='http://a.example/1.html'/><link type='application/cap+xml' href='http://a.example/1?a=1&amp;b=2'></link>\
             <content><div><id>not this</id></div></content></entry>\
             <entry><id>two</id><link rel='edit' href='/no'/><link href='/2'/></entry></feed>";
-        let one = Entry {
-            id: "one&only".into(),
-            updated: "2026-01-01T00:00:00Z".into(),
-            link: "http://a.example/1?a=1&b=2".into(),
-        };
-        let two = Entry { id: "two".into(), updated: String::new(), link: "/2".into() };
-        assert_eq!(entries(feed.as_bytes()), Ok(vec![one, two]));
+        let one = json!({"id": "one&only", "updated": "2026-01-01T00:00:00Z", "link": "http://a.example/1?a=1&b=2"});
+        let two = json!({"id": "two", "updated": "", "link": "/2"});
+        assert_eq!(json!(records(feed.as_bytes()).unwrap()), json!([one, two]));
         let empty = "<feed xmlns='http://www.w3.org/2005/Atom'><id>f</id></feed>";
-        assert_eq!(entries(empty.as_bytes()), Ok(vec![]));
-        let why = |text: &str| entries(text.as_bytes()).unwrap_err().to_string();
+        assert_eq!(records(empty.as_bytes()), Ok(vec![]));
+        let why = |text: &str| records(text.as_bytes()).unwrap_err().to_string();
         assert!(why("<rss><channel/></rss>").contains("it is a `rss`"));
         assert!(why("<feed><entry><id>1</id></entry></feed>").contains("entry 1"));
         assert!(why("<!DOCTYPE feed><feed></feed>").contains("DOCTYPE"));

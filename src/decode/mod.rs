@@ -22,7 +22,6 @@ mod unpack;
 mod xlsx;
 mod xml;
 
-pub use feed::{Entry, entries};
 pub use gtfs_realtime::Entity;
 pub use limits::{Bound, Limits};
 pub use ndjson::text_columns;
@@ -68,6 +67,8 @@ pub enum Format {
     Cap,
     /// A feed of GTFS-realtime.
     GtfsRealtime,
+    /// A feed that lists documents.
+    Atom,
 }
 
 /// What a document tells at once: names and values.
@@ -126,6 +127,7 @@ impl Format {
                 Some(Self::Cap)
             }
             Some("pb" | "protobuf") => Some(Self::GtfsRealtime),
+            Some("atom") => Some(Self::Atom),
             Some("json") if head.windows(19).any(|w| w == b"\"FeatureCollection\"") => Some(Self::GeoJson),
             Some("json") => Some(Self::Ndjson),
             _ => None,
@@ -298,6 +300,7 @@ pub fn decode(
         Format::GtfsRealtime => {
             text(file).and_then(|file| records::decode_gtfs(file, request, sink)).map(|()| plain)
         }
+        Format::Atom => text(file).and_then(|file| records::decode_atom(file, request, sink)).map(|()| plain),
     };
     // Readers know only that their input failed; why it was ended is known here.
     read.map_err(|error| verdict.take().unwrap_or(error))

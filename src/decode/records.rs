@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::gtfs_realtime::{self, Entity};
 use super::ndjson::as_text;
 use super::text_batch::TextBatch;
-use super::{Error, Record, Request, Sink, cap};
+use super::{Error, Record, Request, Sink, cap, feed};
 
 /// The largest document, in bytes: it is held whole.
 const MAX_BYTES: u64 = 64 << 20;
@@ -20,6 +20,8 @@ pub const MOST_RECORDS: usize = 50_000;
 pub enum Document {
     /// An alert of the Common Alerting Protocol.
     Cap,
+    /// An Atom feed, which lists documents.
+    Atom,
     /// A feed of GTFS-realtime, of which one kind of entity is wanted.
     GtfsRealtime(Entity),
 }
@@ -29,6 +31,7 @@ impl Document {
     pub fn columns(self) -> &'static [&'static str] {
         match self {
             Self::Cap => &cap::COLUMNS,
+            Self::Atom => &feed::COLUMNS,
             Self::GtfsRealtime(entity) => entity.columns(),
         }
     }
@@ -37,6 +40,7 @@ impl Document {
     pub fn file_name(self) -> &'static str {
         match self {
             Self::Cap => "answer.cap",
+            Self::Atom => "answer.atom",
             Self::GtfsRealtime(_) => "answer.pb",
         }
     }
@@ -45,9 +49,18 @@ impl Document {
 /// Reads a file of alerts.
 pub(super) fn decode_cap(file: impl Read, request: &Request, sink: &mut Sink<'_>) -> Result<(), Error> {
     has_columns(request, &cap::COLUMNS)?;
-    let bytes = whole("CAP", file)?;
+    all(&cap::records(&whole("CAP", file)?)?, request, sink)
+}
+
+/// Reads what a feed lists.
+pub(super) fn decode_atom(file: impl Read, request: &Request, sink: &mut Sink<'_>) -> Result<(), Error> {
+    has_columns(request, &feed::COLUMNS)?;
+    all(&feed::records(&whole("Atom", file)?)?, request, sink)
+}
+
+fn all(records: &[Record], request: &Request, sink: &mut Sink<'_>) -> Result<(), Error> {
     let mut rows = Batch { batch: TextBatch::new(request, sink), request, number: 0 };
-    cap::records(&bytes)?.iter().try_for_each(|row| rows.row(row))?;
+    records.iter().try_for_each(|row| rows.row(row))?;
     rows.batch.flush()
 }
 

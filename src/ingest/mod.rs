@@ -23,9 +23,7 @@ mod under;
 mod uploads;
 mod veil;
 
-pub use crate::decode::{
-    Document, Entity, Entry, Error as DecodeError, Units, entries, in_units, text_columns, units_of,
-};
+pub use crate::decode::{Document, Entity, Error as DecodeError, Units, in_units, text_columns, units_of};
 pub use crate::lake::{Cursor, Tail};
 pub use crate::sandbox::Decoder;
 pub use bounds::Bounds;

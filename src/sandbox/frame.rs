@@ -259,7 +259,8 @@ pub fn fuzz(mut bytes: &[u8], request: &Request) {
 
 /// A format's name as readers say it.
 fn known(name: &str) -> &'static str {
-    let names = ["Parquet", "CSV", "NDJSON", "GeoJSON", "Excel", "CAP", "GTFS-realtime", "text", "one table"];
+    let names =
+        ["Parquet", "CSV", "NDJSON", "GeoJSON", "Excel", "CAP", "GTFS-realtime", "Atom", "text", "one table"];
     let packings = [Packing::Gzip.name(), Packing::Zstd.name()];
     names.into_iter().chain(packings).find(|known| *known == name).unwrap_or("what it is called")
 }
