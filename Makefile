@@ -4,7 +4,8 @@ SHELL        := /bin/bash
 CARGO        ?= cargo
 PYTHON       ?= python3
 DEMO_ARGS    ?=
-BENCH_ROWS   ?= 100000000
+BENCH_ROWS   ?= 20000000
+FUSION_ROWS  ?= 100000000
 TARGET       := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 TOOLS        := $(TARGET)/tools
 VENV         := $(TOOLS)/python
@@ -32,7 +33,7 @@ bench: build $(PEERS)/ready   ## measure beside chdb, DuckDB and polars, write d
 	$(CARGO) bench --locked --no-run
 	$(PEERS)/bin/python benches/peers/run.py --cityloom $(TARGET)/release/cityloom --refresh $(call bench-program,refresh) \
 	  --live $(call bench-program,live) --layout $(call bench-program,layout) \
-	  --rows $(BENCH_ROWS) --work $(TARGET)/bench --page docs/benchmarks.md
+	  --rows $(BENCH_ROWS) --fusion $(FUSION_ROWS) --work $(TARGET)/bench --page docs/benchmarks.md
 	$(CARGO) bench --locked --bench kernels
 
 test: setup lint rust-test sql-test fuzz web-test e2e   ## everything that must hold

@@ -1,6 +1,6 @@
 """cityloom and its peers on the same rows: lands them, fuses them, holds the results against each other, writes the page.
 
-    run.py --cityloom BINARY --refresh BENCH --live BENCH --layout BENCH --rows ROWS --work FOLDER --page FILE
+    run.py --cityloom BINARY --refresh BENCH --live BENCH --layout BENCH --rows ROWS [--fusion ROWS] --work FOLDER --page FILE
 
 This process stays small: a child's peak memory counts from what its parent had when it began.
 """
@@ -49,9 +49,10 @@ def peer(engine, task, *args):
     return answer["found"], answer["seconds"], memory
 
 
-def best(of):
-    """The fastest of some rounds."""
-    return min((of() for _ in range(ROUNDS)), key=lambda round: round[1])
+def in_turn(tasks):
+    """The fastest round of each, taken in turn: what slows the machine for a while slows them all."""
+    rounds = [{name: task() for name, task in tasks.items()} for _ in range(ROUNDS)]
+    return {name: min((found[name] for found in rounds), key=lambda round: round[1]) for name in tasks}
 
 
 def size(*paths):
@@ -85,52 +86,56 @@ def table(head, rows):
 
 
 def landing(binary, source, work, rows):
-    lake, lines, found = work / "lake", [], {}
-    _, seconds, memory = best(lambda: land_cityloom(binary, source, lake))
-    good = list(lake.glob("lake/feeds/traffic/speed/*.parquet"))
-    counts = fuse_cityloom(binary, lake, "_cell")[0]
-    found["cityloom"] = {"good": counts["rows"], "cells": counts["cells"]}
-    ours = seconds
-    lines.append(["cityloom", f"{rows / seconds / 1e6:.2f}", "1", f"{memory:.0f}", f"{size(*good):.0f}"])
     nowhere = work / "no-areas.geojson"
     nowhere.write_text('{"type": "FeatureCollection", "features": []}')
-    _, seconds, memory = best(lambda: land_cityloom(binary, source, work / "plain", "--areas", nowhere))
-    plain = list((work / "plain").glob("lake/feeds/traffic/speed/*.parquet"))
-    lines.append(["cityloom, without areas, as its peers", f"{rows / seconds / 1e6:.2f}", f"{seconds / ours:.2f}", f"{memory:.0f}", f"{size(*plain):.0f}"])
-    for engine in ["chdb", "polars", "duckdb"]:
-        out = work / engine
-        _, seconds, memory = best(lambda: peer(engine, "land", source, out))
-        counts = peer("pyarrow", "count", out, "-")[0]
-        if counts["good"] + counts["bad"] != rows:
-            raise SystemExit(f"{engine} lost rows: {counts}")
-        if counts["cells"] is not None:
-            found[engine] = {"good": counts["good"], "cells": counts["cells"]}
-        elif counts["good"] != found["cityloom"]["good"]:
-            raise SystemExit(f"{engine} landed other rows: {counts}")
-        name = engine if counts["cells"] is not None else f"{engine}, without cells"
-        good = Path(f"{out}.good.parquet")
-        lines.append([name, f"{rows / seconds / 1e6:.2f}", f"{seconds / ours:.2f}", f"{memory:.0f}", f"{size(good):.0f}"])
+    plain = "cityloom, without areas, as its peers"
+    tasks = {
+        "cityloom": lambda: land_cityloom(binary, source, work / "lake"),
+        plain: lambda: land_cityloom(binary, source, work / "plain", "--areas", nowhere),
+        **{engine: lambda engine=engine: peer(engine, "land", source, work / engine) for engine in ["chdb", "polars", "duckdb"]},
+    }
+    took = in_turn(tasks)
+    counts = fuse_cityloom(binary, work / "lake", "_cell")[0]
+    found = {"cityloom": {"good": counts["rows"], "cells": counts["cells"]}}
+    lines = []
+    for name, (_, seconds, memory) in took.items():
+        if name in ["cityloom", plain]:
+            good = (work / ("lake" if name == "cityloom" else "plain")).glob("lake/feeds/traffic/speed/*.parquet")
+        else:
+            good = [Path(f"{work / name}.good.parquet")]
+            counts = peer("pyarrow", "count", work / name, "-")[0]
+            if counts["good"] + counts["bad"] != rows:
+                raise SystemExit(f"{name} lost rows: {counts}")
+            if counts["cells"] is not None:
+                found[name] = {"good": counts["good"], "cells": counts["cells"]}
+            elif counts["good"] != found["cityloom"]["good"]:
+                raise SystemExit(f"{name} landed other rows: {counts}")
+            else:
+                name = f"{name}, without cells"
+        lines.append([name, f"{rows / seconds / 1e6:.2f}", f"{seconds / took['cityloom'][1]:.2f}", f"{memory:.0f}", f"{size(*good):.0f}"])
     same(found)
     return table(["", "million rows/s", "time, cityloom = 1", "peak MB", "MB on disk"], lines)
 
 
-def fusion(binary, work):
-    lake = work / "lake"
+def fusion(binary, source, lake):
+    land_cityloom(binary, source, lake)
     files = f"{lake}/lake/feeds/traffic/speed/*.parquet"
-    start = best(lambda: run(binary, "sql", "SELECT 1", "--data", lake))[1]
-    lines = []
-    for title, kind, key in [
-        ("cells stored", "stored", "_cell"),
-        ("cells computed", "computed", "h3_latlng_to_cell(lat, lng, 9)"),
-    ]:
-        answers = {"cityloom": best(lambda: fuse_cityloom(binary, lake, key))}
+    tasks = {"start": lambda: run(binary, "sql", "SELECT 1", "--data", lake)}
+    ways = {"stored": "_cell", "computed": "h3_latlng_to_cell(lat, lng, 9)"}
+    for kind, key in ways.items():
+        tasks[kind, "cityloom"] = lambda key=key: fuse_cityloom(binary, lake, key)
         for engine in ["chdb", "polars"] + (["duckdb"] if kind == "stored" else []):
-            answers[engine] = best(lambda: peer(engine, "fuse", files, kind))
-        same({name: found for name, (found, _, _) in answers.items()})
+            tasks[kind, engine] = lambda engine=engine, kind=kind: peer(engine, "fuse", files, kind)
+    took = in_turn(tasks)
+    start = took.pop("start")[1]
+    lines = []
+    for kind in ways:
+        answers = {engine: answer for (way, engine), answer in took.items() if way == kind}
+        same({engine: found for engine, (found, _, _) in answers.items()})
         found, ours, memory = answers["cityloom"]
         answers = {"cityloom": answers["cityloom"], "cityloom, the statement": (found, ours - start, memory), **answers}
-        for name, (_, seconds, memory) in answers.items():
-            lines.append([f"{title}, {name}", f"{seconds:.2f}", f"{seconds / ours:.2f}", f"{memory:.0f}"])
+        for engine, (_, seconds, memory) in answers.items():
+            lines.append([f"cells {kind}, {engine}", f"{seconds:.2f}", f"{seconds / ours:.2f}", f"{memory:.0f}"])
     return start, table(["", "seconds", "time, cityloom = 1", "peak MB"], lines)
 
 
@@ -192,19 +197,25 @@ def machine():
     return f"{os.cpu_count()} × {cpu[1] if cpu else platform.processor()}, {memory:.0f} GiB, {platform.system()} {platform.release()}"
 
 
+def made(work, rows):
+    source = work / f"speed-{rows}.parquet"
+    if not source.exists():
+        run(sys.executable, HERE / "data.py", rows, source)
+    return source
+
+
 def main():
     given = argparse.ArgumentParser()
     for name in ["cityloom", "refresh", "live", "layout", "work", "page"]:
         given.add_argument(f"--{name}", type=lambda path: Path(path).resolve(), required=True)
     given.add_argument("--rows", type=int, required=True)
+    given.add_argument("--fusion", type=int, default=100_000_000)
     given = given.parse_args()
     binary, rows, work = given.cityloom, given.rows, given.work
     work.mkdir(parents=True, exist_ok=True)
-    source = work / f"speed-{rows}.parquet"
-    if not source.exists():
-        run(sys.executable, HERE / "data.py", rows, source)
+    source, many = (made(work, count) for count in [rows, given.fusion])
     landed = landing(binary, source, work, rows)
-    start, fused = fusion(binary, work)
+    start, fused = fusion(binary, many, work / "many")
     # In a process of its own, for the rows that it holds.
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as apart:
         upload_rows, formats, waits = apart.submit(uploads.measure, binary, source, UPLOAD_ROWS, work / "uploads").result()
@@ -220,6 +231,7 @@ def main():
         "source_mb": f"{size(source):.0f}",
         "rounds": str(ROUNDS),
         "landing": landed,
+        "fusion_rows": f"{given.fusion / 1e6:g} million",
         "fusion": fused,
         "upload_rows": f"{upload_rows:,}",
         "uploads": table(["", "million rows/s", "MB/s of body", "bytes written per byte received"], formats),
