@@ -41,7 +41,7 @@ test: setup lint rust-test sql-test fuzz web-test e2e   ## everything that must 
 
 soak: web        ## pull the plug of a running city 200 times (CITYLOOM_KILLS=1000 for more), and live a whole day of seconds
 	CITYLOOM_KILLS=$${CITYLOOM_KILLS:-200} $(CARGO) test --locked --test it plug:: -- --nocapture
-	CITYLOOM_WHOLE_DAY=1 $(CARGO) test --locked --lib a_day_of_seconds -- --nocapture
+	CITYLOOM_WHOLE_DAY=1 $(CARGO) test --locked --release --lib a_day_of_seconds -- --nocapture
 
 setup: tools $(NODE_STAMP) $(VENV)/ready   ## install what the tests need: a browser, fonts, node and python packages
 
