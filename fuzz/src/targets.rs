@@ -5,12 +5,13 @@ use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
-use cityloom::access::{Audience, Bearer, Keys, Revoked, SigningKey, issue, signed, verify};
+use cityloom::access::fuzzing::signed;
+use cityloom::access::{Audience, Bearer, Keys, Revoked, SigningKey, issue, verify};
 use cityloom::config::Settings;
 use cityloom::contract::{self, Contract, TimeFormat};
 use cityloom::decode::{self, Error, Limits, Progress, ReadAs, Request, Rows};
 use cityloom::fusion::Query;
-use cityloom::ingest::fuzz_sifting;
+use cityloom::ingest::fuzzing::sift;
 use cityloom::model::{FeedName, LngLat, Micros};
 use cityloom::place::{Areas, Instants};
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -155,7 +156,7 @@ fn rows(bytes: &[u8]) {
         ..request()
     };
     let progress = Arc::new(Progress::default());
-    fuzz_sifting(&CONTRACT, Arc::clone(&AREAS), |sink| {
+    sift(&CONTRACT, Arc::clone(&AREAS), |sink| {
         decode::decode_named("f.csv", in_memory(bytes), None, &request, &progress, sink).map(Some)
     });
 }

@@ -12,14 +12,17 @@ mod revoked;
 #[cfg(feature = "io")]
 mod token;
 
+/// The door to what is private, for random bytes.
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing {
+    pub use super::token::signed;
+}
+
 pub use decide::{Deed, Denial, may};
 pub use failures::{Failures, Patience};
 pub use grant::{Bearer, Caller, Grant, Role, UnknownRole};
 #[cfg(feature = "io")]
 pub use keys::{KeyError, Keys, SigningKey, random};
 pub use revoked::{Revocation, Revoked, RevokedError};
-/// The door to what is private, for random bytes.
-#[cfg(feature = "fuzzing")]
-pub use token::signed;
 #[cfg(feature = "io")]
 pub use token::{Audience, TokenError, issue, token_id, unknown_key, verify};

@@ -49,6 +49,7 @@ const BATCH_ROWS: usize = 16_384;
 const LISTED: usize = 20;
 /// Text of a decoded batch, in bytes.
 const BATCH_BYTES: usize = 16 << 20;
+
 /// A file format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -23,6 +23,12 @@ mod under;
 mod uploads;
 mod veil;
 
+/// The door to what is private, for random bytes.
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing {
+    pub use super::sift::fuzz as sift;
+}
+
 pub use crate::decode::{Document, Entity, Error as DecodeError, Units, in_units, text_columns, units_of};
 pub use crate::lake::{Cursor, Tail};
 pub use crate::sandbox::Decoder;
@@ -34,9 +40,6 @@ pub use quarantine::schema as quarantine_schema;
 pub use receipt::{Converted, Receipt, Refusal, Violation};
 pub use rejects::RejectedRow;
 pub use running::{Running, Ticket, UnderWay};
-/// The door to what is private, for random bytes.
-#[cfg(feature = "fuzzing")]
-pub use sift::fuzz as fuzz_sifting;
 pub use submissions::{Quality, Submission};
 pub use try_out::Trial;
 pub use uploads::{Appending, Note, Part, Uploads};

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use super::quarantine::{Units, header_in_unit};
 use super::{Feed, Refusal};
 use crate::contract::{Code, Column, Contract};
-use crate::model::UNIT;
+use crate::decode::with_unit;
 
 /// What is added to the original columns, and where quarantine has it.
 const ADDED: [(&str, &str); 5] =
@@ -85,9 +85,8 @@ fn shown(value: Value) -> String {
 /// The columns of a file of rejected rows of a submission that came in such units.
 fn schema(contract: &Contract, units: &Units) -> SchemaRef {
     let original = |column: &Column| {
-        let unit = units.get(&column.header).map(|unit| (UNIT.to_owned(), unit.from.clone()));
         let field = Field::new(header_in_unit(&column.header, units), DataType::Utf8, true);
-        field.with_metadata(unit.into_iter().collect())
+        with_unit(field, units.get(&column.header).map(|unit| &unit.from))
     };
     let added = ADDED.iter().map(|(name, _)| *name).chain([LINE]).map(|name| {
         let kind = if name == "_row" { DataType::Int64 } else { DataType::Utf8 };

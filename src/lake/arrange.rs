@@ -93,7 +93,7 @@ mod tests {
         let mut arranger = Arranger::default();
         let mut slices = Vec::new();
         let mut given = 0;
-        for rows in [1, 400_000, 700_000, 31_071, 5] {
+        for rows in [1, 400_000, 1_600_000, 124_284, 5] {
             slices.extend(arranger.push(batch(given..given + rows)).unwrap());
             given += rows;
             assert!(arranger.rows < ROW_GROUP_ROWS, "no more than a row group is held");
@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(from, given);
         assert_eq!(
             slices.iter().map(RecordBatch::num_rows).filter(|rows| *rows == ROW_GROUP_ROWS).count(),
-            2
+            4
         );
     }
 

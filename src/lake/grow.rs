@@ -63,10 +63,8 @@ impl Table {
 
 /// Rows in those columns; those that they do not have are null.
 pub(super) fn in_columns(rows: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
-    let names = |schema: &Schema| -> Vec<String> {
-        schema.fields().iter().map(|field| field.name().clone()).collect()
-    };
-    if names(&rows.schema()) == names(schema) {
+    let theirs = rows.schema();
+    if theirs.fields().iter().map(|field| field.name()).eq(schema.fields().iter().map(|field| field.name())) {
         return Ok(rows);
     }
     let columns = schema.fields().iter().map(|field| match rows.column_by_name(field.name()) {

@@ -16,7 +16,7 @@ use arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Serialize};
 
 use super::{Confinement, Confines};
-use crate::decode::{Bound, Error, Limits, Packing, ReadAs, Request, Rows, Unreadable};
+use crate::decode::{Bound, Error, Limits, Packing, ReadAs, Request, Rows, Unreadable, with_unit};
 use crate::model::{LONGEST_UNIT, UNIT};
 
 /// The longest frame: a batch is bounded well below.
@@ -188,8 +188,7 @@ fn checked(batch: &RecordBatch, request: &Request) -> Result<(RecordBatch, Vec<i
     }
     let field = |field: &Arc<Field>| {
         let unit = field.metadata().get(UNIT).filter(|unit| unit.len() <= LONGEST_UNIT);
-        let metadata = unit.map(|unit| (UNIT.to_owned(), unit.clone()));
-        field.as_ref().clone().with_metadata(metadata.into_iter().collect())
+        with_unit(field.as_ref().clone(), unit)
     };
     let fields: Vec<Field> = schema.fields().iter().take(columns.len()).map(field).collect();
     let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.to_vec());

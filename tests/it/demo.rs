@@ -37,7 +37,7 @@ fn queries() -> Vec<String> {
 async fn the_demo_city_lives_and_stops() {
     let data = tempfile::tempdir().unwrap();
     let mut command = cityloom(Path::new(ROOT), data.path());
-    command.args(["demo", "--scale", "0.05", "--history", "2", "--listen", "127.0.0.1:0"]);
+    command.args(["demo", "--scale", "0.05", "--history", "30", "--listen", "127.0.0.1:0"]);
     let mut server = Server::run(command).await;
     // A machine that compiles beside it may fall behind; then it must say so and go on.
     server.claim("the demo skips time");
@@ -61,8 +61,8 @@ async fn the_demo_city_lives_and_stops() {
     let feeds = server.json("/api/feeds").await;
     let landed =
         feeds["feeds"].as_array().unwrap().iter().filter(|feed| feed["rows"].as_u64() > Some(0)).count();
-    // Three fleets and fourteen networks of stations report by the clock; whether somebody calls depends on the hour.
-    assert!(landed >= 17, "{feeds}");
+    // In half an hour somebody calls at the dead of night, too: what is counted does not depend on the hour.
+    assert!(landed >= 20, "{feeds}");
     // It plants a little dirt, as departments do; most of what it makes is sound.
     let sum = |name: &str| {
         feeds["feeds"].as_array().unwrap().iter().filter_map(|feed| feed[name].as_u64()).sum::<u64>()
