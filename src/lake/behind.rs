@@ -17,7 +17,7 @@ use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use futures::TryStreamExt as _;
 use serde_json::{Value, json};
 
-use super::grow::in_columns;
+use super::columns::in_columns;
 use super::log::{COMMIT_KEY, FileEntry, LANDED, LIVE_APP, LiveRecord};
 use super::table::{Table, add};
 use super::{Error, Written};

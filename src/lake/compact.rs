@@ -13,7 +13,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::ObjectStoreExt as _;
 
 use super::arrange::Arranger;
-use super::grow::in_columns;
+use super::columns::in_columns;
 use super::log::{FileEntry, remove};
 use super::table::{Table, add};
 use super::{Error, Written, durable_fs};

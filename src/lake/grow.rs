@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, new_null_array};
-use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
-use arrow::error::ArrowError;
+use arrow::datatypes::{Field, FieldRef, Schema};
 use deltalake_core::DeltaTable;
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoArrow as _;
 use deltalake_core::kernel::transaction::CommitData;
@@ -61,25 +59,13 @@ impl Table {
     }
 }
 
-/// Rows in those columns; those that they do not have are null.
-pub(super) fn in_columns(rows: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
-    let theirs = rows.schema();
-    if theirs.fields().iter().map(|field| field.name()).eq(schema.fields().iter().map(|field| field.name())) {
-        return Ok(rows);
-    }
-    let columns = schema.fields().iter().map(|field| match rows.column_by_name(field.name()) {
-        Some(column) => Arc::clone(column),
-        None => new_null_array(field.data_type(), rows.num_rows()),
-    });
-    RecordBatch::try_new(Arc::clone(schema), columns.collect())
-}
-
 #[cfg(test)]
 mod tests {
-    use arrow::array::{ArrayRef, Int64Array, StringArray};
-    use arrow::datatypes::DataType;
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+    use arrow::datatypes::{DataType, SchemaRef};
     use futures::TryStreamExt as _;
 
+    use super::super::columns::in_columns;
     use super::*;
     use crate::lake::{Commit, Lake, TableName, Tending};
     use crate::model::Micros;

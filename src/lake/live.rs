@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arrow::datatypes::{FieldRef, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
-use super::grow::in_columns;
+use super::columns::in_columns;
 use super::log::{FileEntry, LiveRecord, TAIL, TableState};
 use super::since::LiveRows;
 use super::table::{Commit, Table, note};

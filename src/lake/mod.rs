@@ -6,6 +6,7 @@
 mod arrange;
 mod behind;
 mod bucket;
+mod columns;
 mod compact;
 #[cfg(test)]
 mod day_tests;

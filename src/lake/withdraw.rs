@@ -15,7 +15,7 @@ use futures::stream::{self, BoxStream};
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::json;
 
-use super::grow::in_columns;
+use super::columns::in_columns;
 use super::log::{COMMIT_KEY, FileEntry, remove};
 use super::table::{Table, add};
 use super::{Error, Written};
