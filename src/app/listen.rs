@@ -68,7 +68,7 @@ fn runner(workshop: &Workshop, connector: &Connector) -> Result<Runner> {
     let Connector { name, feed, units, every, source } = connector.clone();
     let what = || format!("[[connectors]] `{name}` in cityloom.toml");
     let feed = feed.to_string();
-    workshop.lander.feed(&feed).with_context(what)?;
-    let connector = source.connector(&workshop.clock, workshop.lander.decoder()).with_context(what)?;
+    let reader = workshop.lander.reader(&feed).with_context(what)?;
+    let connector = source.connector(&workshop.clock, reader).with_context(what)?;
     Ok(Runner { name, feed, units, every, connector })
 }

@@ -100,7 +100,10 @@ impl Folder<'_> {
             return Err((poll.url, "rows, row and error are of JSON answers only".into()));
         }
         let answer = match poll.answer {
-            raw::Answer::Json => Answer::Json(RowPlace { rows: poll.rows, row: poll.row, error: poll.error }),
+            raw::Answer::Json => {
+                let place = RowPlace { rows: poll.rows, row: poll.row, error: poll.error };
+                Answer::Document(Document::Answer(place))
+            }
             raw::Answer::Cap => Answer::Document(Document::Cap),
             raw::Answer::CapFeed => Answer::CapFeed { hosts: poll.hosts },
             raw::Answer::GtfsVehicles => Answer::Document(Document::GtfsRealtime(Entity::Vehicles)),
@@ -212,7 +215,7 @@ impl Folder<'_> {
             authority: self.authority(socket.ca),
             secret: socket.secret.map(|secret| self.header(secret)).transpose()?,
             subscribe: socket.subscribe,
-            most_rows: usize::from(socket.messages.most.unwrap_or(5_000).max(1)),
+            most_messages: usize::from(socket.messages.most.unwrap_or(5_000).max(1)),
             most_bytes: (socket.messages.most_kib.unwrap_or(1 << 10).clamp(1, 64 << 10) as usize) << 10,
             reading: reading(socket.messages)?,
             gather,
@@ -297,5 +300,5 @@ fn seconds(given: u64) -> Duration {
 }
 
 fn mib(given: Option<u64>) -> usize {
-    usize::try_from(given.unwrap_or(16).clamp(1, 1024)).unwrap_or(16) << 20
+    usize::try_from(given.unwrap_or(16).clamp(1, 64)).unwrap_or(16) << 20
 }

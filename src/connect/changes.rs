@@ -3,13 +3,13 @@
 //! A source tells of all that is going on, again and again. A row that has changed is another row, and new. A list that
 //! is empty tells of nothing and makes nothing forgotten: what was in the list before it is not new after it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::Value;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::Row;
+use super::{Rows, Trouble};
 
 /// The fingerprints of the rows of one list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,23 +17,21 @@ pub(super) struct Seen(BTreeSet<u64>);
 
 impl Seen {
     /// The rows that were not in the list before, and what is to be remembered of this one.
-    pub(super) fn news(&self, rows: Vec<Row>) -> (Vec<Row>, Self) {
+    pub(super) fn news(&self, rows: Rows) -> Result<(Rows, Self), Trouble> {
         if rows.is_empty() {
-            return (rows, self.clone());
+            return Ok((rows, self.clone()));
         }
         let mut now = Self::default();
-        let fresh = |row: &Row| {
-            let print = fingerprint(row);
-            now.0.insert(print) && !self.0.contains(&print)
-        };
-        let news = rows.into_iter().filter(fresh).collect();
-        (news, now)
+        let mut is_new = |print: u64| now.0.insert(print) && !self.0.contains(&print);
+        let fresh: Vec<bool> = prints(&rows).into_iter().map(&mut is_new).collect();
+        let news = rows.kept(&fresh, |line| is_new(of_text(&line.text)));
+        Ok((news.map_err(|error| Trouble::passing(error.to_string()))?, now))
     }
 
     /// Forgets rows: they are new again the next time.
-    pub(super) fn forget(&mut self, rows: &[Row]) {
-        for row in rows {
-            self.0.remove(&fingerprint(row));
+    pub(super) fn forget(&mut self, rows: &Rows) {
+        for print in prints(rows) {
+            self.0.remove(&print);
         }
     }
 
@@ -55,44 +53,85 @@ impl Seen {
     }
 }
 
-/// Of the row's values, in whatever order they came.
-fn fingerprint(row: &Row) -> u64 {
-    let sorted: BTreeMap<&String, &Value> = row.iter().collect();
-    xxhash_rust::xxh3::xxh3_64(serde_json::to_string(&sorted).unwrap_or_default().as_bytes())
+/// Of each row's names and values, in whatever order its columns came.
+fn prints(rows: &Rows) -> Vec<u64> {
+    let schema = rows.batch.schema();
+    let names: BTreeSet<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let mut texts = vec![Vec::new(); rows.batch.num_rows()];
+    for name in names {
+        for (text, value) in texts.iter_mut().zip(rows.texts(name)) {
+            let Some(value) = value else { continue };
+            for part in [name, value] {
+                text.extend(part.len().to_le_bytes());
+                text.extend(part.as_bytes());
+            }
+        }
+    }
+    texts.iter().map(|text| xxh3_64(text)).collect()
+}
+
+/// Of what is no row.
+fn of_text(text: &str) -> u64 {
+    xxh3_64_with_seed(text.as_bytes(), 1)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, RecordBatch, StringArray};
     use proptest::prelude::*;
-    use serde_json::json;
 
     use super::*;
+    use crate::decode::Unreadable;
 
-    fn rows(list: &[(u8, u8)]) -> Vec<Row> {
-        list.iter()
-            .map(|(id, units)| json!({"id": id, "units": units}).as_object().unwrap().clone())
-            .collect()
+    fn rows(list: &[(u8, u8)]) -> Rows {
+        let column = |texts: Vec<Option<String>>| Arc::new(StringArray::from(texts)) as ArrayRef;
+        let ids = column(list.iter().map(|(id, _)| Some(id.to_string())).collect());
+        let units = column(list.iter().map(|(_, units)| (*units > 0).then(|| units.to_string())).collect());
+        let batch = RecordBatch::try_from_iter_with_nullable([("units", units, true), ("id", ids, true)]);
+        Rows { batch: batch.unwrap(), numbers: (1..).take(list.len()).collect(), unreadable: Vec::new() }
     }
 
-    fn step(seen: &mut Seen, list: &[(u8, u8)]) -> Vec<Row> {
-        let (news, next) = seen.news(rows(list));
+    fn step(seen: &mut Seen, list: &[(u8, u8)]) -> Vec<(u8, u8)> {
+        let (news, next) = seen.news(rows(list)).unwrap();
         *seen = Seen::from_text(&next.to_text());
         assert_eq!(*seen, next);
-        news
+        let number = |text: Option<&str>| text.map_or(0, |text| text.parse().unwrap());
+        news.texts("id").map(number).zip(news.texts("units").map(number)).collect()
     }
 
     #[test]
     fn a_changed_row_is_new_and_an_empty_list_forgets_nothing() {
         let mut seen = Seen::default();
-        assert_eq!(step(&mut seen, &[(1, 1), (2, 1), (2, 1)]), rows(&[(1, 1), (2, 1)]));
-        assert_eq!(step(&mut seen, &[(1, 1), (2, 1)]), rows(&[]));
-        assert_eq!(step(&mut seen, &[(2, 3), (1, 1)]), rows(&[(2, 3)]));
-        assert_eq!(step(&mut seen, &[]), rows(&[]));
-        assert_eq!(step(&mut seen, &[(2, 3), (3, 1)]), rows(&[(3, 1)]));
-        assert_eq!(step(&mut seen, &[(2, 1)]), rows(&[(2, 1)]), "back to what it was is a change, too");
-        let turned = serde_json::from_str::<Row>(r#"{"units":1,"id":2}"#).unwrap();
-        assert_eq!(seen.news(vec![turned]).0, Vec::<Row>::new());
+        assert_eq!(step(&mut seen, &[(1, 1), (2, 1), (2, 1)]), [(1, 1), (2, 1)]);
+        assert_eq!(step(&mut seen, &[(1, 1), (2, 1)]), []);
+        assert_eq!(step(&mut seen, &[(2, 3), (1, 1)]), [(2, 3)]);
+        assert_eq!(step(&mut seen, &[]), []);
+        assert_eq!(step(&mut seen, &[(2, 3), (3, 1)]), [(3, 1)]);
+        assert_eq!(step(&mut seen, &[(2, 1)]), [(2, 1)], "back to what it was is a change, too");
+        assert_eq!(step(&mut seen, &[(2, 0)]), [(2, 0)], "and so is a value that is gone");
         assert_eq!(Seen::from_text("no base64!"), Seen::default());
+    }
+
+    #[test]
+    fn columns_in_another_order_and_one_that_nobody_fills_are_no_change() {
+        let mut seen = Seen::default();
+        step(&mut seen, &[(1, 1), (2, 0)]);
+        let list = rows(&[(1, 1), (2, 0)]);
+        let turned = Rows { batch: list.batch.project(&[1, 0]).unwrap(), ..list };
+        let wider = turned.with("note", StringArray::new_null(2)).unwrap();
+        assert!(seen.news(wider).unwrap().0.is_empty());
+    }
+
+    #[test]
+    fn what_is_no_row_is_told_once() {
+        let line = |text: &str| Unreadable { number: 3, text: text.into(), why: "why".into() };
+        let list = |text: &str| Rows { unreadable: vec![line(text)], ..rows(&[(1, 1)]) };
+        let (news, seen) = Seen::default().news(list("7")).unwrap();
+        assert_eq!(news, list("7"));
+        assert!(seen.news(list("7")).unwrap().0.is_empty());
+        assert_eq!(seen.news(list("8")).unwrap().0.unreadable, [line("8")]);
     }
 
     proptest! {

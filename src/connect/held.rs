@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::{Polled, Row};
+use super::{Polled, Rows};
 
 /// Rows that were given and what is owed to the source for them.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub(super) struct Held<A> {
 
 #[derive(Debug)]
 struct Given<A> {
-    rows: Vec<Row>,
+    rows: Rows,
     cursor: Value,
     owed: A,
 }
@@ -52,7 +52,7 @@ impl<A> Held<A> {
     }
 
     /// Gives rows, and keeps them.
-    pub(super) fn give(&mut self, rows: Vec<Row>, cursor: Value, owed: A) -> Polled {
+    pub(super) fn give(&mut self, rows: Rows, cursor: Value, owed: A) -> Polled {
         let polled = Polled::Rows { rows: rows.clone(), cursor: cursor.clone() };
         self.given = Some(Given { rows, cursor, owed });
         polled
@@ -69,7 +69,7 @@ mod tests {
     fn rows_are_given_until_their_cursor_comes_back() {
         let mut held = Held::default();
         assert!(matches!(held.settle(None), Settled::Nothing));
-        let given = held.give(vec![Row::new()], json!(1), "acknowledgement");
+        let given = held.give(Rows::none(), json!(1), "acknowledgement");
         for cursor in [None, Some(json!(0))] {
             let Settled::Again(again) = held.settle(cursor.as_ref()) else { panic!("not given again") };
             assert_eq!(again, given);

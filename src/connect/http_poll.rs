@@ -1,4 +1,5 @@
-//! Asks an address for JSON, as often as its settings say, and only for what has changed where the server can tell.
+//! Asks an address for a list or a document, as often as its settings say, and only for what has changed where the server
+//! can tell.
 
 use std::time::Duration;
 
@@ -10,9 +11,7 @@ use serde_json::Value;
 
 use super::changes::Seen;
 use super::http::{Asker, Secret, refused, text_of};
-use super::json_rows::{RowPlace, rows_of};
-use super::{Connector, Polled, Row, Trouble};
-use crate::ingest::{DecodeError, Decoder, Document};
+use super::{Connector, Document, Payload, Polled, Reader, Rows, Trouble, apart};
 
 /// Alerts that are read at one asking; the rest is read at the next.
 const MOST_ALERTS: usize = 50;
@@ -35,9 +34,7 @@ pub struct HttpPollConfig {
 /// What an address answers with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// JSON with a list in it.
-    Json(RowPlace),
-    /// A document that is no table.
+    /// What has the rows itself.
     Document(Document),
     /// An Atom feed that lists alerts of the Common Alerting Protocol.
     CapFeed {
@@ -59,17 +56,17 @@ struct Cursor {
 pub struct HttpPoll {
     config: HttpPollConfig,
     asker: Asker,
-    decoder: Decoder,
+    reader: Reader,
 }
 
 impl HttpPoll {
-    /// A connector of these settings; `decoder` reads what is no JSON.
+    /// A connector of these settings; `reader` reads the answers.
     ///
     /// # Errors
     /// Where the machine's TLS cannot be set up.
-    pub fn new(config: HttpPollConfig, decoder: Decoder) -> Result<Self, Trouble> {
+    pub fn new(config: HttpPollConfig, reader: Reader) -> Result<Self, Trouble> {
         let asker = Asker::new(&config.url, config.secret.clone(), config.most_bytes, config.timeout)?;
-        Ok(Self { config, asker, decoder })
+        Ok(Self { config, asker, reader })
     }
 
     /// The rows of the alerts that a feed lists and that were not read before, what has been read now, and whether that
@@ -79,15 +76,14 @@ impl HttpPoll {
         feed: Vec<u8>,
         hosts: &[String],
         seen: &Seen,
-    ) -> Result<(Vec<Row>, Seen, bool), Trouble> {
-        let listed = self.records(Document::Atom, feed).await?;
-        let (news, mut now) = seen.news(listed.map_err(|error| Trouble::passing(error.to_string()))?);
-        let all = news.len() <= MOST_ALERTS;
-        let mut rows = Vec::new();
-        for entry in news.iter().take(MOST_ALERTS) {
-            let told = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
-            let id = told("id");
-            let link = self.config.url.join(told("link"));
+    ) -> Result<(Rows, Seen, bool), Trouble> {
+        let listed = apart::answer(&self.reader, Document::Atom, feed).await?;
+        let (news, mut now) = seen.news(listed)?;
+        let entries = news.batch.num_rows();
+        let mut told = vec![Rows { batch: news.batch.slice(0, 0), ..news.clone() }];
+        for (id, link) in news.texts("id").zip(news.texts("link")).take(MOST_ALERTS) {
+            let (id, link) = (id.unwrap_or_default(), link.unwrap_or_default());
+            let link = self.config.url.join(link);
             let link = link.map_err(|error| Trouble::Lasting(format!("a link of the feed: {error}")))?;
             let host = link.host_str().unwrap_or_default();
             let own = self.config.url.host_str() == Some(host) || hosts.iter().any(|other| other == host);
@@ -98,50 +94,26 @@ impl HttpPoll {
             }
             let answer = self.asker.ask(link, &[]).await?;
             if matches!(answer.status(), StatusCode::NOT_FOUND | StatusCode::GONE) {
-                tracing::warn!(alert.id = id, "an alert that is listed is not there");
-                rows.push(Row::new());
+                told.push(Rows::unreadable(id, "the alert is listed, and is not there"));
                 continue;
             }
             if !answer.status().is_success() {
                 return Err(refused(&answer));
             }
-            match self.records(Document::Cap, self.asker.body(answer).await?).await? {
-                Ok(alert) => rows.extend(alert),
-                // One broken alert must not keep the others from the wall: its row has no values, and is rejected.
-                Err(error) => {
-                    tracing::warn!(alert.id = id, "an alert that cannot be read: {error}");
-                    rows.push(Row::new());
-                }
-            }
+            let alert = vec![Payload::whole(self.asker.body(answer).await?)];
+            // One broken alert must not keep the others from the wall.
+            let alert = apart::read(&self.reader, Document::Cap, alert).await?;
+            told.push(alert.unwrap_or_else(|error| Rows::unreadable(id, error.to_string())));
         }
-        if !all {
-            let left: Vec<Row> = news.into_iter().skip(MOST_ALERTS).collect();
-            now.forget(&left);
+        let left = entries.saturating_sub(MOST_ALERTS);
+        if left > 0 {
+            now.forget(&news.after(MOST_ALERTS));
         }
-        Ok((rows, now, all))
+        let told = Rows::joined(told).map_err(|error| Trouble::passing(error.to_string()))?;
+        Ok((told, now, left == 0))
     }
 
-    /// The rows of a document, decoded where nothing that it does harms the city.
-    async fn records(
-        &self,
-        document: Document,
-        body: Vec<u8>,
-    ) -> Result<Result<Vec<Row>, DecodeError>, Trouble> {
-        let decoder = self.decoder.clone();
-        let decoded = tokio::task::spawn_blocking(move || decoder.records(document, &body)).await;
-        match decoded.map_err(|error| Trouble::passing(error.to_string()))? {
-            // The city's own trouble, not the document's.
-            Err(error @ (DecodeError::Unable(_) | DecodeError::Scratch(_))) => {
-                Err(Trouble::passing(error.to_string()))
-            }
-            decoded => Ok(decoded),
-        }
-    }
-}
-
-#[async_trait]
-impl Connector for HttpPoll {
-    async fn poll(&mut self, cursor: Option<&Value>) -> Result<Polled, Trouble> {
+    async fn asked(&self, cursor: Option<&Value>) -> Result<Polled, Trouble> {
         let held: Cursor = cursor.and_then(|cursor| Cursor::deserialize(cursor).ok()).unwrap_or_default();
         let known = [(IF_NONE_MATCH, &held.etag), (IF_MODIFIED_SINCE, &held.modified)];
         let known: Vec<(HeaderName, &str)> =
@@ -157,30 +129,38 @@ impl Connector for HttpPoll {
         let (etag, modified) = (text(ETAG), text(LAST_MODIFIED));
         let body = self.asker.body(answer).await?;
         let seen = Seen::from_text(&held.seen);
-        let (rows, seen) = match &self.config.answer {
-            Answer::Json(place) => seen.news(rows_of(&body, place)?),
+        match &self.config.answer {
             Answer::Document(document) => {
-                let rows = self.records(*document, body).await?;
-                seen.news(rows.map_err(|error| Trouble::passing(error.to_string()))?)
+                let (rows, seen) = seen.news(apart::answer(&self.reader, document.clone(), body).await?)?;
+                polled(rows, etag, modified, &seen)
             }
             Answer::CapFeed { hosts } => {
                 let (rows, seen, all) = self.alerts(body, hosts, &seen).await?;
                 // What is left for the next time is asked for again, whatever the server says of changes.
                 let known = |text: Option<String>| text.filter(|_| all);
-                return polled(rows, known(etag), known(modified), &seen);
+                polled(rows, known(etag), known(modified), &seen)
             }
-        };
-        polled(rows, etag, modified, &seen)
+        }
+    }
+}
+
+#[async_trait]
+impl Connector for HttpPoll {
+    async fn poll(&mut self, cursor: Option<&Value>) -> Result<Polled, Trouble> {
+        let polled = self.asked(cursor).await;
+        // Until the next asking it has nothing to read.
+        self.reader.rest();
+        polled
     }
 
     /// An alert and a vehicle are told for themselves; a list is one answer.
     fn by_message(&self) -> bool {
-        !matches!(self.config.answer, Answer::Json(_))
+        !matches!(self.config.answer, Answer::Document(Document::Answer(_)))
     }
 }
 
 fn polled(
-    rows: Vec<Row>,
+    rows: Rows,
     etag: Option<String>,
     modified: Option<String>,
     seen: &Seen,

@@ -1,17 +1,15 @@
 //! Connectors: live sources that somebody else serves, asked again and again; what is new goes to the lander.
 //!
-//! One file for each kind, `source.rs` lists them, `http.rs` is what two of them share, `runner.rs` asks on and on. `json.rs` and `json_rows.rs` find the rows of an answer,
-//! `changes.rs` what is new in them, `message.rs` reads one message, `held.rs` keeps what a source does not tell twice. A
+//! One file for each kind, `source.rs` lists them, `http.rs` is what two of them share, `runner.rs` asks on and on. `apart.rs` has what is
+//! answered and sent read by a child, `changes.rs` finds what is new in it, `held.rs` keeps what a source does not tell twice. A
 //! connector says where it stands by a cursor, which moves with the landing's commit and not before. Every kind passes one
 //! suite, `tests/it/conformance.rs`.
 
+mod apart;
 mod changes;
 mod held;
 mod http;
 mod http_poll;
-mod json;
-mod json_rows;
-mod message;
 mod mqtt;
 mod nats;
 mod open311;
@@ -26,23 +24,25 @@ mod websocket;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing {
     use super::changes::Seen;
-    use super::json_rows::rows_of;
-    use super::{MessageFormat, Reading, RowPlace};
+    use super::{Document, MessageFormat, Payload, Reader, Reading, RowPlace};
 
-    /// An answer of a source: JSON with a list in it, a message, an observation.
-    pub fn answers(bytes: &[u8]) {
+    /// What a source answers and sends: JSON with a list in it, messages, observations.
+    pub fn answers(reader: &Reader, bytes: &[u8]) {
         let place = RowPlace { rows: "/rows".into(), row: "/row".into(), error: Some("/error".into()) };
         for place in [RowPlace::default(), place] {
-            if let Ok(rows) = rows_of(bytes, &place) {
-                let (news, seen) = Seen::default().news(rows.clone());
+            if let Ok(rows) = reader.read(&Document::Answer(place), &[Payload::whole(bytes.to_vec())]) {
+                let (news, seen) = Seen::default().news(rows.clone()).expect("rows");
                 assert!(news.len() <= rows.len(), "news that nobody told");
-                assert!(seen.news(rows).0.is_empty(), "what was seen is new");
+                assert!(seen.news(rows).expect("rows").0.is_empty(), "what was seen is new");
             }
         }
         for format in [MessageFormat::Json, MessageFormat::SensorThings] {
             let reading = Reading { format, topic: Some("topic".into()), ..Reading::default() };
-            let rows = reading.rows_of("city/sensor", bytes);
-            assert!(rows.iter().all(|row| row.contains_key("topic")), "a row of no topic");
+            let part = Payload { topic: "city/sensor".into(), bytes: bytes.to_vec().into() };
+            let rows = reader
+                .read(&Document::Messages(reading), &[part])
+                .expect("what cannot be read is unreadable");
+            assert!(rows.texts("topic").all(|topic| topic == Some("city/sensor")), "a row of no topic");
         }
     }
 }
@@ -50,12 +50,10 @@ pub mod fuzzing {
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 pub use http::Secret;
 pub use http_poll::{Answer, HttpPoll, HttpPollConfig};
-pub use json_rows::RowPlace;
-pub use message::{MessageFormat, Reading};
 pub use mqtt::{Mqtt, MqttConfig};
 pub use nats::{Nats, NatsConfig};
 pub use open311::{Open311, Open311Config, Window};
@@ -66,13 +64,10 @@ pub use source::Source;
 pub use tls::Authority;
 pub use websocket::{WebSocket, WebSocketConfig};
 
-/// What an address answers with that is no JSON.
-pub use crate::ingest::{Document, Entity};
+/// What sources answer and send, and who reads it.
+pub use crate::ingest::{Document, Entity, MessageFormat, Payload, Reader, Reading, RowPlace, Rows};
 /// Of a database: server, user and name.
 pub use tokio_postgres::Config as PostgresServer;
-
-/// A row as it came: names and values.
-pub type Row = Map<String, Value>;
 
 /// Something that can be asked for rows.
 #[async_trait]
@@ -98,7 +93,7 @@ pub enum Polled {
     /// Rows, and where the source stands once they have landed. No rows: the cursor alone has moved.
     Rows {
         /// What is new.
-        rows: Vec<Row>,
+        rows: Rows,
         /// Where to go on.
         cursor: Value,
     },

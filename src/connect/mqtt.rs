@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::held::{Held, Settled};
 use super::secret::Login;
 use super::tls::Authority;
-use super::{Connector, Polled, Reading, Trouble};
+use super::{Connector, Payload, Polled, Reader, Reading, Trouble, apart};
 
 /// How long the connection and the subscription may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -61,6 +61,7 @@ pub struct MqttConfig {
 #[derive(Debug)]
 pub struct Mqtt {
     config: MqttConfig,
+    reader: Reader,
     connection: Option<Connection>,
     held: Held<Vec<Publish>>,
 }
@@ -87,8 +88,8 @@ struct Cursor {
 
 impl Mqtt {
     /// A connector of these settings.
-    pub fn new(config: MqttConfig) -> Self {
-        Self { config, connection: None, held: Held::default() }
+    pub fn new(config: MqttConfig, reader: Reader) -> Self {
+        Self { config, reader, connection: None, held: Held::default() }
     }
 
     fn options(&self) -> Result<MqttOptions, Trouble> {
@@ -193,22 +194,23 @@ impl Connector for Mqtt {
             Some(connection) => connection,
             None => self.connect().await?,
         };
-        // A connection that failed is not kept: the broker sends again on the next one what this one owes.
+        // A connection is kept where all went well: the broker sends again on the next one what this one owes.
         let messages = self.gather(&mut connection).await?;
         let before: Cursor = cursor.and_then(|cursor| Cursor::deserialize(cursor).ok()).unwrap_or_default();
         let known = |message: &&Publish| message.dup && before.landed.contains(&fingerprint(message));
         let (again, fresh): (Vec<&Publish>, Vec<&Publish>) = messages.iter().partition(known);
         connection.acknowledge(again);
-        self.connection = Some(connection);
         if fresh.is_empty() {
+            self.connection = Some(connection);
             return Ok(Polled::Unchanged);
         }
-        let mut rows = Vec::new();
-        for message in &fresh {
-            rows.extend(
-                self.config.reading.rows_of(&String::from_utf8_lossy(&message.topic), &message.payload),
-            );
-        }
+        let payload = |message: &&Publish| Payload {
+            topic: String::from_utf8_lossy(&message.topic).into_owned(),
+            bytes: message.payload.clone(),
+        };
+        let payloads = fresh.iter().map(payload).collect();
+        let rows = apart::messages(&self.reader, &self.config.reading, payloads).await?;
+        self.connection = Some(connection);
         let mut landed: BTreeSet<String> = fresh.iter().map(|message| fingerprint(message)).collect();
         // What is sent again comes first; as long as nothing else came, more of it may be on its way.
         if messages.iter().all(|message| message.dup) {

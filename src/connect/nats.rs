@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::held::{Held, Settled};
 use super::secret::{Login, SecretAt};
 use super::tls::Authority;
-use super::{Connector, Polled, Reading, Trouble};
+use super::{Connector, Payload, Polled, Reader, Reading, Trouble, apart};
 
 /// How long a connection and an answer may take.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -61,6 +61,7 @@ pub struct NatsConfig {
 #[derive(Debug)]
 pub struct Nats {
     config: NatsConfig,
+    reader: Reader,
     connection: Option<Connection>,
     held: Held<Vec<Message>>,
     /// Of the cursor's, those that are acknowledged by now.
@@ -87,8 +88,8 @@ struct Cursor {
 
 impl Nats {
     /// A connector of these settings.
-    pub fn new(config: NatsConfig) -> Self {
-        Self { config, connection: None, held: Held::default(), settled: BTreeSet::new() }
+    pub fn new(config: NatsConfig, reader: Reader) -> Self {
+        Self { config, reader, connection: None, held: Held::default(), settled: BTreeSet::new() }
     }
 
     async fn connect(&self) -> Result<Connection, Trouble> {
@@ -221,7 +222,7 @@ impl Connector for Nats {
         if messages.is_empty() && connection.client.connection_state() != State::Connected {
             return Err(Trouble::passing("the connection to the server broke"));
         }
-        let (mut fresh, mut again, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut fresh, mut again, mut payloads) = (Vec::new(), Vec::new(), Vec::new());
         let mut next = known.clone();
         for message in messages {
             let sequence = sequence(&message)?;
@@ -229,7 +230,7 @@ impl Connector for Nats {
                 again.push(message);
                 continue;
             }
-            rows.extend(self.config.reading.rows_of(&message.subject, &message.payload));
+            payloads.push(Payload { topic: message.subject.to_string(), bytes: message.payload.clone() });
             next.insert(sequence);
             fresh.push(message);
         }
@@ -239,6 +240,7 @@ impl Connector for Nats {
         if fresh.is_empty() {
             return Ok(Polled::Unchanged);
         }
+        let rows = apart::messages(&self.reader, &self.config.reading, payloads).await?;
         let next = Cursor { batch: Uuid::now_v7().to_string(), made, landed: next };
         let next = serde_json::to_value(next).map_err(|error| Trouble::Lasting(error.to_string()))?;
         self.settled.clear();

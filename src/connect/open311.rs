@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::StringArray;
 use async_trait::async_trait;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use reqwest::Url;
@@ -15,8 +16,7 @@ use serde_json::{Value, json};
 
 use super::changes::Seen;
 use super::http::{Asker, Secret};
-use super::json_rows::{RowPlace, rows_of};
-use super::{Connector, Polled, Row, Trouble};
+use super::{Connector, Document, Polled, Reader, RowPlace, Rows, Trouble, apart};
 use crate::model::Clock;
 
 /// Servers see a change a little after its time; so much is asked for again, and known by what was seen.
@@ -25,6 +25,9 @@ const OVERLAP: TimeDelta = TimeDelta::minutes(10);
 const WIDEST: TimeDelta = TimeDelta::days(30);
 /// A window that is full and as narrow as this cannot be halved.
 const NARROWEST: TimeDelta = TimeDelta::seconds(1);
+/// The columns of a service's code, in both lists, and of its group.
+const CODE: &str = "service_code";
+const GROUP: &str = "group";
 /// Windows of one asking; the rest is asked for at the next.
 const MOST_WINDOWS: usize = 40;
 
@@ -71,9 +74,10 @@ struct Cursor {
 pub struct Open311 {
     config: Open311Config,
     asker: Asker,
+    reader: Reader,
     clock: Arc<dyn Clock>,
     /// The services' groups, by code, once they are known.
-    groups: Option<BTreeMap<String, Value>>,
+    groups: BTreeMap<String, Option<String>>,
 }
 
 impl Open311 {
@@ -81,9 +85,11 @@ impl Open311 {
     ///
     /// # Errors
     /// Where the machine's TLS cannot be set up.
-    pub fn new(config: Open311Config, clock: Arc<dyn Clock>) -> Result<Self, Trouble> {
+    pub fn new(config: Open311Config, clock: Arc<dyn Clock>, reader: Reader) -> Result<Self, Trouble> {
         let asker = Asker::new(&config.url, config.secret.clone(), config.most_bytes, config.timeout)?;
-        Ok(Self { config, asker, clock, groups: None })
+        // By them the services' groups are found.
+        let reader = reader.and(CODE).and(GROUP);
+        Ok(Self { config, asker, reader, clock, groups: BTreeMap::new() })
     }
 
     fn address(&self, document: &str) -> Url {
@@ -96,11 +102,12 @@ impl Open311 {
         url
     }
 
-    async fn list(&self, url: Url) -> Result<Vec<Row>, Trouble> {
-        rows_of(&self.asker.get(url).await?, &RowPlace::default())
+    async fn list(&self, url: Url) -> Result<Rows, Trouble> {
+        let body = self.asker.get(url).await?;
+        apart::answer(&self.reader, Document::Answer(RowPlace::default()), body).await
     }
 
-    async fn window(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Vec<Row>, Trouble> {
+    async fn window(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Rows, Trouble> {
         let mut url = self.address("requests.json");
         let (after, before) = match self.config.window {
             Window::Updated => ("updated_after", "updated_before"),
@@ -112,37 +119,24 @@ impl Open311 {
     }
 
     /// Each request with its service's group.
-    async fn grouped(&mut self, rows: &mut [Row]) -> Result<(), Trouble> {
-        let code = |row: &Row| {
-            row.get("service_code").map(|code| code.as_str().map_or_else(|| code.to_string(), str::to_owned))
-        };
-        let known = |groups: &BTreeMap<String, Value>, rows: &[Row]| {
-            rows.iter().filter_map(code).all(|code| groups.contains_key(&code))
-        };
-        if !self.groups.as_ref().is_some_and(|groups| known(groups, rows)) {
+    async fn grouped(&mut self, rows: Rows) -> Result<Rows, Trouble> {
+        if !rows.texts(CODE).flatten().all(|code| self.groups.contains_key(code)) {
             let services = self.list(self.address("services.json")).await?;
-            let groups = services.iter().filter_map(|service| {
-                Some((code(service)?, service.get("group").cloned().unwrap_or(Value::Null)))
-            });
-            let mut groups: BTreeMap<String, Value> = groups.collect();
+            let groups = services.texts(CODE).zip(services.texts(GROUP));
+            let groups =
+                groups.filter_map(|(code, group)| Some((code?.to_owned(), group.map(str::to_owned))));
+            self.groups = groups.collect();
             // A service that is listed no more has no group, and is not looked up for ever.
-            for code in rows.iter().filter_map(code) {
-                groups.entry(code).or_insert(Value::Null);
+            for code in rows.texts(CODE).flatten() {
+                self.groups.entry(code.to_owned()).or_default();
             }
-            self.groups = Some(groups);
         }
-        let groups = self.groups.iter().flatten().collect::<BTreeMap<_, _>>();
-        for row in rows {
-            let group = code(row).and_then(|code| groups.get(&code).map(|group| (*group).clone()));
-            row.insert("service_group".into(), group.unwrap_or(Value::Null));
-        }
-        Ok(())
+        let group = |code: Option<&str>| self.groups.get(code?)?.clone();
+        let groups: StringArray = rows.texts(CODE).map(group).collect();
+        rows.with("service_group", groups).map_err(|error| Trouble::passing(error.to_string()))
     }
-}
 
-#[async_trait]
-impl Connector for Open311 {
-    async fn poll(&mut self, cursor: Option<&Value>) -> Result<Polled, Trouble> {
+    async fn asked(&mut self, cursor: Option<&Value>) -> Result<Polled, Trouble> {
         let held = cursor.and_then(|cursor| Cursor::deserialize(cursor).ok());
         let now = DateTime::from_timestamp_micros(self.clock.now().0).unwrap_or_default();
         let (mut through, seen) = match held {
@@ -150,7 +144,7 @@ impl Connector for Open311 {
             None => (self.config.since, Seen::default()),
         };
         // The next asking begins within what this one meets: that is what must be known again then.
-        let (mut rows, mut met, mut span) = (Vec::new(), Seen::default(), WIDEST);
+        let (mut told, mut met, mut span) = (Vec::new(), Seen::default(), WIDEST);
         for _ in 0..MOST_WINDOWS {
             let to = now.min(through + span);
             let listed = self.window(through, to).await?;
@@ -167,9 +161,9 @@ impl Connector for Open311 {
             if !listed.is_empty() {
                 let mut known = seen.clone();
                 known.join(&met);
-                let (news, now) = known.news(listed);
+                let (news, now) = known.news(listed)?;
                 met.join(&now);
-                rows.extend(news);
+                told.push(news);
             }
             let cut = to < now;
             if !cut {
@@ -178,10 +172,21 @@ impl Connector for Open311 {
             }
             through = to;
         }
-        self.grouped(&mut rows).await?;
+        let rows = Rows::joined(told).map_err(|error| Trouble::passing(error.to_string()))?;
+        let rows = if rows.is_empty() { rows } else { self.grouped(rows).await? };
         let seen = if met == Seen::default() { seen } else { met };
         let next = json!(Cursor { through, seen: seen.to_text() });
         Ok(Polled::Rows { rows, cursor: next })
+    }
+}
+
+#[async_trait]
+impl Connector for Open311 {
+    async fn poll(&mut self, cursor: Option<&Value>) -> Result<Polled, Trouble> {
+        let polled = self.asked(cursor).await;
+        // Until the next asking it has nothing to read.
+        self.reader.rest();
+        polled
     }
 
     fn by_message(&self) -> bool {

@@ -13,7 +13,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::secret::SecretAt;
 use super::tls::Authority;
-use super::{Connector, Polled, Row, Trouble};
+use super::{Connector, Payload, Polled, Reader, Reading, Trouble, apart};
 
 /// Which database to ask, and what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +44,7 @@ pub struct PostgresConfig {
 #[derive(Debug)]
 pub struct Postgres {
     config: PostgresConfig,
+    reader: Reader,
 }
 
 /// The last row that landed: its cursor and its key, as text.
@@ -55,8 +56,8 @@ struct Cursor {
 
 impl Postgres {
     /// A connector of these settings.
-    pub fn new(config: PostgresConfig) -> Self {
-        Self { config }
+    pub fn new(config: PostgresConfig, reader: Reader) -> Self {
+        Self { config, reader }
     }
 
     /// A connection lasts for one asking: nothing is left behind on either side.
@@ -117,7 +118,7 @@ impl Postgres {
         let values = after.iter().map(|text| text as &(dyn ToSql + Sync));
         let answers = client.query_raw(&statement, values).await.map_err(failed)?;
         pin_mut!(answers);
-        let (mut rows, mut last) = (Vec::new(), None);
+        let (mut payloads, mut last) = (Vec::new(), None);
         while let Some(answer) = answers.next().await {
             let answer = answer.map_err(failed)?;
             let text = |at: usize| answer.try_get::<_, String>(at).map_err(failed);
@@ -129,14 +130,13 @@ impl Postgres {
                     key.join(", ")
                 )));
             };
-            let row: Row = serde_json::from_str(&row)
-                .map_err(|error| Trouble::Lasting(format!("the row {}: {error}", key.join(", "))))?;
-            rows.push(row);
+            payloads.push(Payload { topic: key.join(", "), bytes: row.into() });
             last = Some(key);
         }
         let Some(after) = last else { return Ok(Polled::Unchanged) };
         let cursor = serde_json::to_value(Cursor { columns, after })
             .map_err(|error| Trouble::Lasting(error.to_string()))?;
+        let rows = apart::messages(&self.reader, &Reading::default(), payloads).await?;
         Ok(Polled::Rows { rows, cursor })
     }
 
@@ -178,9 +178,10 @@ impl Connector for Postgres {
         let held = cursor.and_then(|cursor| Cursor::deserialize(cursor).ok());
         let held =
             held.filter(|held| held.columns == self.columns() && held.after.len() == held.columns.len());
-        tokio::time::timeout(self.config.timeout, self.ask(held.as_ref()))
-            .await
-            .map_err(|_| Trouble::passing("the database does not answer in time"))?
+        let polled = tokio::time::timeout(self.config.timeout, self.ask(held.as_ref())).await;
+        // Until the next asking it has nothing to read.
+        self.reader.rest();
+        polled.map_err(|_| Trouble::passing("the database does not answer in time"))?
     }
 }
 

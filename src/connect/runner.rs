@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::StringArray;
+use arrow::error::ArrowError;
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use tokio_util::sync::CancellationToken;
 
-use super::{Connector, Polled, Row, Trouble};
-use crate::ingest::{Cursor, Lander, Receipt, Refusal, Units, in_units, text_columns};
+use super::{Connector, Polled, Rows, Trouble};
+use crate::ingest::{Cursor, Lander, Receipt, Refusal, Units, in_units};
 
 /// The first wait after a failure, and the longest.
 const WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
@@ -120,12 +122,13 @@ impl Runner {
             return Err(Trouble::Lasting(format!("units: the contract has no column of numbers `{header}`")));
         }
         if self.connector.by_message() {
-            has_all_columns(&mut rows, feed.contract.columns.iter().map(|column| column.header.as_str()));
+            rows = with_all_columns(rows, feed.contract.columns.iter().map(|column| column.header.as_str()))
+                .map_err(|error| Trouble::Lasting(error.to_string()))?;
         }
-        let batch = text_columns(&rows).and_then(|batch| in_units(batch, &self.units));
-        let batch = batch.map_err(|error| Trouble::Lasting(error.to_string()))?;
+        rows.batch =
+            in_units(rows.batch, &self.units).map_err(|error| Trouble::Lasting(error.to_string()))?;
         let mark = Cursor { source: self.name.clone(), state: Arc::new(next.clone()) };
-        let landed = lander.land_live(&self.feed, batch, &self.name, Some(mark)).await;
+        let landed = lander.land_live(&self.feed, rows, &self.name, Some(mark)).await;
         let receipt = landed.map_err(|refusal| {
             if refusal.is_senders() { lasting(&refusal) } else { Trouble::passing(refusal.to_string()) }
         })?;
@@ -135,13 +138,14 @@ impl Runner {
 }
 
 /// A column that no message has is one that each message lacks, and no reason to refuse them together.
-fn has_all_columns<'a>(rows: &mut [Row], headers: impl Iterator<Item = &'a str>) {
-    let Some(first) = rows.first_mut() else { return };
-    for header in headers {
-        if !first.contains_key(header) {
-            first.insert(header.to_owned(), serde_json::Value::Null);
-        }
-    }
+fn with_all_columns<'a>(rows: Rows, mut headers: impl Iterator<Item = &'a str>) -> Result<Rows, ArrowError> {
+    let missing = StringArray::new_null(rows.batch.num_rows());
+    headers.try_fold(
+        rows,
+        |rows, header| {
+            if rows.has(header) { Ok(rows) } else { rows.with(header, missing.clone()) }
+        },
+    )
 }
 
 fn lasting(refusal: &Refusal) -> Trouble {

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use super::{
     Connector, HttpPoll, HttpPollConfig, Mqtt, MqttConfig, Nats, NatsConfig, Open311, Open311Config,
-    Postgres, PostgresConfig, Trouble, WebSocket, WebSocketConfig,
+    Postgres, PostgresConfig, Reader, Trouble, WebSocket, WebSocketConfig,
 };
-use crate::ingest::Decoder;
 use crate::model::Clock;
 
 /// What is asked, and how.
@@ -27,18 +26,18 @@ pub enum Source {
 }
 
 impl Source {
-    /// A connector that has not been anywhere yet; `decoder` reads what it is answered that is no JSON.
+    /// A connector that has not been anywhere yet; `reader` reads what it is told.
     ///
     /// # Errors
     /// Where the machine cannot make one.
-    pub fn connector(self, clock: &Arc<dyn Clock>, decoder: &Decoder) -> Result<Box<dyn Connector>, Trouble> {
+    pub fn connector(self, clock: &Arc<dyn Clock>, reader: Reader) -> Result<Box<dyn Connector>, Trouble> {
         Ok(match self {
-            Self::HttpPoll(config) => Box::new(HttpPoll::new(config, decoder.clone())?),
-            Self::Mqtt(config) => Box::new(Mqtt::new(config)),
-            Self::Nats(config) => Box::new(Nats::new(config)),
-            Self::Open311(config) => Box::new(Open311::new(config, Arc::clone(clock))?),
-            Self::Postgres(config) => Box::new(Postgres::new(config)),
-            Self::WebSocket(config) => Box::new(WebSocket::new(config)),
+            Self::HttpPoll(config) => Box::new(HttpPoll::new(config, reader)?),
+            Self::Mqtt(config) => Box::new(Mqtt::new(config, reader)),
+            Self::Nats(config) => Box::new(Nats::new(config, reader)),
+            Self::Open311(config) => Box::new(Open311::new(config, Arc::clone(clock), reader)?),
+            Self::Postgres(config) => Box::new(Postgres::new(config, reader)),
+            Self::WebSocket(config) => Box::new(WebSocket::new(config, reader)),
         })
     }
 }

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::held::{Held, Settled};
 use super::tls::Authority;
-use super::{Connector, Polled, Reading, Row, Secret, Trouble};
+use super::{Connector, Payload, Polled, Reader, Reading, Secret, Trouble, apart};
 
 /// How long the connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -45,9 +45,9 @@ pub struct WebSocketConfig {
     pub reading: Reading,
     /// How long messages are gathered into one landing.
     pub gather: Duration,
-    /// Rows of one landing.
-    pub most_rows: usize,
-    /// The largest message, in bytes.
+    /// Messages of one landing.
+    pub most_messages: usize,
+    /// The largest message, and those that are gathered, in bytes.
     pub most_bytes: usize,
 }
 
@@ -63,7 +63,10 @@ struct Connection {
 /// Listens to one websocket.
 pub struct WebSocket {
     config: WebSocketConfig,
+    reader: Reader,
     connection: Option<Connection>,
+    /// What came and is not read yet.
+    unread: Vec<Payload>,
     held: Held<()>,
 }
 
@@ -75,8 +78,8 @@ impl std::fmt::Debug for WebSocket {
 
 impl WebSocket {
     /// A connector of these settings.
-    pub fn new(config: WebSocketConfig) -> Self {
-        Self { config, connection: None, held: Held::default() }
+    pub fn new(config: WebSocketConfig, reader: Reader) -> Self {
+        Self { config, reader, connection: None, unread: Vec::new(), held: Held::default() }
     }
 
     async fn connect(&mut self) -> Result<Connection, Trouble> {
@@ -109,11 +112,11 @@ impl WebSocket {
         Ok(Connection { socket, heard: Instant::now(), asked: false })
     }
 
-    /// Rows until there are enough or time is up; none where none came.
-    async fn gather(&mut self, connection: &mut Connection) -> Result<Vec<Row>, Trouble> {
-        let mut rows = Vec::new();
+    /// Messages until there are enough or time is up; none where none came.
+    async fn gather(&mut self, connection: &mut Connection) -> Result<Vec<Payload>, Trouble> {
+        let (mut payloads, mut bytes) = (Vec::new(), 0);
         let mut deadline = Instant::now() + LISTEN;
-        while rows.len() < self.config.most_rows {
+        while payloads.len() < self.config.most_messages && bytes < self.config.most_bytes {
             let Ok(told) = timeout_at(deadline, connection.socket.next()).await else { break };
             let message = match told {
                 None => return Err(Trouble::passing("the other side hung up")),
@@ -127,12 +130,13 @@ impl WebSocket {
                 Message::Close(_) => return Err(Trouble::passing("the other side hung up")),
                 _ => continue,
             };
-            if rows.is_empty() {
+            if payloads.is_empty() {
                 deadline = Instant::now() + self.config.gather;
             }
-            rows.extend(self.config.reading.rows_of(self.config.url.path(), &payload));
+            bytes += payload.len();
+            payloads.push(Payload { topic: self.config.url.path().to_owned(), bytes: payload });
         }
-        Ok(rows)
+        Ok(payloads)
     }
 }
 
@@ -165,9 +169,20 @@ impl Connector for WebSocket {
                 .await
                 .map_err(|_| Trouble::passing("the other side does not answer"))??,
         };
-        let rows = self.gather(&mut connection).await?;
+        if self.unread.is_empty() {
+            self.unread = self.gather(&mut connection).await?;
+        }
         connection.mind().await?;
         self.connection = Some(connection);
+        if self.unread.is_empty() {
+            return Ok(Polled::Unchanged);
+        }
+        let read = apart::messages(&self.reader, &self.config.reading, self.unread.clone()).await;
+        // What cannot be read just now is read the next time: nobody sends it again.
+        if !matches!(read, Err(Trouble::Passing { .. })) {
+            self.unread.clear();
+        }
+        let rows = read?;
         if rows.is_empty() {
             return Ok(Polled::Unchanged);
         }

@@ -50,7 +50,7 @@ impl Features<'_, '_, '_> {
             Err(why) => return self.batch.unreadable(self.number, cut(feature.to_string().as_bytes()), why),
         };
         let properties = &feature["properties"];
-        if let Some(Err(why)) = properties.as_object().map(|object| bounded(object, self.request)) {
+        if let Some(Err(why)) = properties.as_object().map(|object| bounded(object, &self.request.limits)) {
             return self.batch.unreadable(self.number, cut(feature.to_string().as_bytes()), why);
         }
         let mut values: Vec<Option<Cow<'_, str>>> =

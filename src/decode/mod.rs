@@ -3,29 +3,37 @@
 //! Text formats come out as text; what the values mean is decided by `contract`. A line that is no row is handed
 //! on as unreadable; only a file that is not what its format says is an error.
 
+mod answer;
 mod budget;
 mod cap;
 mod csv;
 mod dialect;
+mod documents;
 mod ending;
 mod feed;
 mod geojson;
 mod gtfs_realtime;
 mod guard;
 mod limits;
+mod message;
+mod named_batch;
 mod ndjson;
 mod parquet;
 mod records;
+mod rows;
 mod text_batch;
 mod units;
 mod unpack;
 mod xlsx;
 mod xml;
 
+pub use answer::RowPlace;
+pub use documents::{Document, read_document};
 pub use gtfs_realtime::Entity;
 pub use limits::{Bound, Limits};
-pub use ndjson::text_columns;
-pub use records::{Document, MOST_RECORDS};
+pub use message::{MessageFormat, Reading};
+pub use named_batch::Names;
+pub use rows::{Rows, Unreadable};
 pub use units::{Units, in_units, units_of, with_unit};
 
 use std::fs::File;
@@ -68,8 +76,6 @@ pub enum Format {
     Cap,
     /// A feed of GTFS-realtime.
     GtfsRealtime,
-    /// A feed that lists documents.
-    Atom,
 }
 
 /// What a document tells at once: names and values.
@@ -128,7 +134,6 @@ impl Format {
                 Some(Self::Cap)
             }
             Some("pb" | "protobuf") => Some(Self::GtfsRealtime),
-            Some("atom") => Some(Self::Atom),
             Some("json") if head.windows(19).any(|w| w == b"\"FeatureCollection\"") => Some(Self::GeoJson),
             Some("json") => Some(Self::Ndjson),
             _ => None,
@@ -151,29 +156,6 @@ pub struct Request {
     pub limits: Limits,
     /// The sheet that is read where a workbook has it; else its first.
     pub sheet: Option<String>,
-}
-
-/// Some rows of a file.
-#[derive(Debug)]
-pub struct Rows {
-    /// The wanted columns; text, or the file's own types. A column that the file lacks is all null. Where the file says
-    /// in which unit a column's numbers are, the field's metadata has it under [`crate::model::UNIT`].
-    pub batch: RecordBatch,
-    /// The rows' numbers in the file, from 1.
-    pub numbers: Vec<i64>,
-    /// Lines that are no rows.
-    pub unreadable: Vec<Unreadable>,
-}
-
-/// A line that is no row.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unreadable {
-    /// Its number in the file, from 1.
-    pub number: i64,
-    /// What it says, cut.
-    pub text: String,
-    /// What is wrong with it.
-    pub why: String,
 }
 
 /// Why a file is refused whole.
@@ -301,7 +283,6 @@ pub fn decode(
         Format::GtfsRealtime => {
             text(file).and_then(|file| records::decode_gtfs(file, request, sink)).map(|()| plain)
         }
-        Format::Atom => text(file).and_then(|file| records::decode_atom(file, request, sink)).map(|()| plain),
     };
     // Readers know only that their input failed; why it was ended is known here.
     read.map_err(|error| verdict.take().unwrap_or(error))

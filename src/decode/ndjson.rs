@@ -1,18 +1,12 @@
 //! NDJSON: an object a line. Values become text; what they mean is the contract's.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
-use std::sync::Arc;
 
-use arrow::array::{ArrayRef, StringArray};
-use arrow::datatypes::{DataType, Field, Schema};
-use arrow::error::ArrowError;
-use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use serde_json::{Map, Value};
 
 use super::text_batch::TextBatch;
-use super::{Bound, Error, MAX_ROW_BYTES, Request, Sink, cut};
+use super::{Bound, Error, Limits, MAX_ROW_BYTES, Request, Sink, cut};
 
 pub(super) fn decode(text: impl Read, request: &Request, sink: &mut Sink<'_>) -> Result<(), Error> {
     let mut reader = BufReader::with_capacity(256 << 10, text);
@@ -70,7 +64,7 @@ fn row(
 ) -> Result<(), Error> {
     match serde_json::from_slice::<Map<String, Value>>(text) {
         Ok(object) => {
-            if let Err(why) = bounded(&object, request) {
+            if let Err(why) = bounded(&object, &request.limits) {
                 return batch.unreadable(number, cut(text), why);
             }
             let values: Vec<Option<Cow<'_, str>>> =
@@ -85,8 +79,7 @@ fn row(
 }
 
 /// Whether an object has no more names and levels than are taken.
-pub(super) fn bounded(object: &Map<String, Value>, request: &Request) -> Result<(), String> {
-    let limits = &request.limits;
+pub(super) fn bounded(object: &Map<String, Value>, limits: &Limits) -> Result<(), String> {
     limits.holds(Bound::Columns, object.len() as u64).map_err(|_| "the row has too many names".to_owned())?;
     let levels = object.values().map(levels).max().unwrap_or(0) + 1;
     limits.holds(Bound::Nesting, levels).map_err(|error| error.to_string())
@@ -99,24 +92,6 @@ fn levels(value: &Value) -> u64 {
         Value::Object(object) => 1 + object.values().map(levels).max().unwrap_or(0),
         _ => 0,
     }
-}
-
-/// Objects as a batch of text columns, one for each name that any of them has.
-///
-/// # Errors
-/// Where the rows do not fit a batch.
-pub fn text_columns(rows: &[Map<String, Value>]) -> Result<RecordBatch, ArrowError> {
-    let names: BTreeSet<&String> = rows.iter().flat_map(Map::keys).collect();
-    let column = |name: &&String| -> ArrayRef {
-        Arc::new(rows.iter().map(|row| row.get(*name).and_then(as_text)).collect::<StringArray>())
-    };
-    let fields: Vec<Field> = names.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect();
-    let count = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-    RecordBatch::try_new_with_options(
-        Arc::new(Schema::new(fields)),
-        names.iter().map(column).collect(),
-        &count,
-    )
 }
 
 /// A JSON value as the text that a CSV would hold.

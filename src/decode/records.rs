@@ -1,66 +1,21 @@
-//! Formats whose documents are no tables: what a document tells becomes rows of columns that are always called the same.
+//! Files whose formats are no tables: what they tell becomes rows of columns that are always called the same.
 
 use std::borrow::Cow;
 use std::io::Read;
 
-use serde::{Deserialize, Serialize};
-
 use super::gtfs_realtime::{self, Entity};
 use super::ndjson::as_text;
 use super::text_batch::TextBatch;
-use super::{Error, Record, Request, Sink, cap, feed};
+use super::{Error, Record, Request, Sink, cap};
 
 /// The largest document, in bytes: it is held whole.
-const MAX_BYTES: u64 = 64 << 20;
-/// The rows of one answer of a live source.
-pub const MOST_RECORDS: usize = 50_000;
-
-/// What a live source answers that is no JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Document {
-    /// An alert of the Common Alerting Protocol.
-    Cap,
-    /// An Atom feed, which lists documents.
-    Atom,
-    /// A feed of GTFS-realtime, of which one kind of entity is wanted.
-    GtfsRealtime(Entity),
-}
-
-impl Document {
-    /// The columns of its rows.
-    pub fn columns(self) -> &'static [&'static str] {
-        match self {
-            Self::Cap => &cap::COLUMNS,
-            Self::Atom => &feed::COLUMNS,
-            Self::GtfsRealtime(entity) => entity.columns(),
-        }
-    }
-
-    /// What a file of it would be called.
-    pub fn file_name(self) -> &'static str {
-        match self {
-            Self::Cap => "answer.cap",
-            Self::Atom => "answer.atom",
-            Self::GtfsRealtime(_) => "answer.pb",
-        }
-    }
-}
+pub(super) const MAX_BYTES: u64 = 64 << 20;
 
 /// Reads a file of alerts.
 pub(super) fn decode_cap(file: impl Read, request: &Request, sink: &mut Sink<'_>) -> Result<(), Error> {
     has_columns(request, &cap::COLUMNS)?;
-    all(&cap::records(&whole("CAP", file)?)?, request, sink)
-}
-
-/// Reads what a feed lists.
-pub(super) fn decode_atom(file: impl Read, request: &Request, sink: &mut Sink<'_>) -> Result<(), Error> {
-    has_columns(request, &feed::COLUMNS)?;
-    all(&feed::records(&whole("Atom", file)?)?, request, sink)
-}
-
-fn all(records: &[Record], request: &Request, sink: &mut Sink<'_>) -> Result<(), Error> {
     let mut rows = Batch { batch: TextBatch::new(request, sink), request, number: 0 };
-    records.iter().try_for_each(|row| rows.row(row))?;
+    cap::records(&whole("CAP", file)?)?.iter().try_for_each(|row| rows.row(row))?;
     rows.batch.flush()
 }
 

@@ -41,13 +41,20 @@ pub fn with_unit(field: Field, unit: Option<&String>) -> Field {
     field.with_metadata(metadata.into_iter().collect())
 }
 
+/// The unit that a column's name says beside its header, as `speed [mi/h]` does.
+fn unit_beside<'n>(name: &'n str, header: &str) -> Option<&'n str> {
+    let unit = name.trim().strip_prefix(header)?.trim_start().strip_prefix('[')?.strip_suffix(']')?.trim();
+    (!unit.is_empty()).then_some(unit)
+}
+
+/// Whether a column of that name is the header's: by its name, or with a unit beside it.
+pub(super) fn is_called(name: &str, header: &str) -> bool {
+    name == header || unit_beside(name, header).is_some_and(|unit| unit.len() <= LONGEST_UNIT)
+}
+
 /// The column that is called `header` and says its unit, and that unit.
 pub(super) fn in_header(found: &[String], header: &str) -> Result<Option<(usize, String)>, Error> {
-    let unit = |name: &str| {
-        let unit =
-            name.trim().strip_prefix(header)?.trim_start().strip_prefix('[')?.strip_suffix(']')?.trim();
-        (!unit.is_empty()).then(|| cut(unit))
-    };
+    let unit = |name: &str| unit_beside(name, header).map(cut);
     let mut such = found.iter().enumerate().filter_map(|(index, name)| Some((index, unit(name)?)));
     let first = such.next();
     match such.next() {

@@ -3,6 +3,7 @@
 //! A packed file of a few bytes may hold more than any disk: what comes out is counted, and so is how much that is for
 //! what went in.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _};
 use std::sync::atomic::Ordering;
@@ -47,13 +48,7 @@ impl Kind {
     pub fn recognise(name: &str, file: &mut File) -> io::Result<Option<Self>> {
         let head = head(&mut *file)?;
         file.rewind()?;
-        let packing = if head.starts_with(GZIP) {
-            Some(Packing::Gzip)
-        } else if head.starts_with(ZSTD) {
-            Some(Packing::Zstd)
-        } else {
-            None
-        };
+        let packing = Packing::of(&head);
         let Some(packed) = packing else {
             return Ok(Format::detect(name, &head).map(|format| Self { format, packing }));
         };
@@ -98,15 +93,15 @@ impl Verdict {
     }
 }
 
-/// The bytes within `file`; how many were read of it is told to `progress`.
-pub(super) fn open(
-    file: File,
+/// The bytes within what `reader` reads; how many were read of it is told to `progress`.
+pub(super) fn open<'r>(
+    reader: impl Read + 'r,
     packing: Option<Packing>,
     limits: &Limits,
     progress: &Arc<Progress>,
     verdict: &Verdict,
-) -> Result<Box<dyn Read>, Error> {
-    let counted = Counted { inner: file, progress: Arc::clone(progress) };
+) -> Result<Box<dyn Read + 'r>, Error> {
+    let counted = Counted { inner: reader, progress: Arc::clone(progress) };
     let Some(packing) = packing else { return Ok(Box::new(counted)) };
     let inner = unpacking(packing, BufReader::with_capacity(256 << 10, counted))
         .map_err(|error| Error::Unreadable { format: packing.name(), why: error.to_string() })?;
@@ -136,7 +131,30 @@ pub(super) fn open_file(
     Ok(unpacked)
 }
 
+/// What `bytes` hold, in memory: those of a document, which is never large.
+pub(super) fn whole<'b>(bytes: &'b [u8], limits: &Limits) -> Result<Cow<'b, [u8]>, Error> {
+    let packing = Packing::of(bytes);
+    if packing.is_none() {
+        return limits.holds(Bound::Unpacked, bytes.len() as u64).map(|()| Cow::Borrowed(bytes));
+    }
+    let (verdict, mut unpacked) = (Verdict::default(), Vec::new());
+    let read = open(bytes, packing, limits, &Arc::default(), &verdict)?.read_to_end(&mut unpacked);
+    let told = |error: io::Error| Error::Scratch(error.to_string());
+    read.map_err(|error| verdict.take().unwrap_or_else(|| told(error)))?;
+    Ok(Cow::Owned(unpacked))
+}
+
 impl Packing {
+    fn of(head: &[u8]) -> Option<Self> {
+        if head.starts_with(GZIP) {
+            Some(Self::Gzip)
+        } else if head.starts_with(ZSTD) {
+            Some(Self::Zstd)
+        } else {
+            None
+        }
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Gzip => "gzip",
@@ -146,12 +164,12 @@ impl Packing {
 }
 
 /// Counts what is read of a file.
-struct Counted {
-    inner: File,
+struct Counted<R> {
+    inner: R,
     progress: Arc<Progress>,
 }
 
-impl Read for Counted {
+impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
         self.progress.bytes.fetch_add(read as u64, Ordering::Relaxed);

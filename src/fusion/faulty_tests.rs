@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{Catalog, Engine, QueryFile, SessionConfig, Tick, print};
 use crate::contract;
 use crate::decode::Progress;
-use crate::ingest::{Cursor, Lander, Upload, open_feeds};
+use crate::ingest::{Cursor, Lander, Rows, Upload, open_feeds};
 use crate::lake::Lake;
 use crate::lake::faulty::{Faulty, Mood};
 use crate::model::{FeedName, ManualClock, Micros};
@@ -74,7 +74,7 @@ async fn bring(lander: &Lander, round: i64) -> u32 {
     let table = Arc::clone(&lander.feed(FEED).unwrap().table);
     for attempt in 1..200 {
         let cursor = Cursor { source: SOURCE.into(), state: Arc::new(json!(round)) };
-        if lander.land_live(FEED, batch.clone(), SOURCE, Some(cursor)).await.is_ok() {
+        if lander.land_live(FEED, Rows::of(batch.clone()), SOURCE, Some(cursor)).await.is_ok() {
             return attempt;
         }
         while table.catch_up().await.is_err() {}

@@ -27,7 +27,7 @@ use crate::decode::{self, Progress, ReadAs, Request, Rows, Units};
 use crate::lake::{Commit, Cursor, FileWriter, Landing, Table, Written};
 use crate::model::{Clock, FeedName};
 use crate::place::Areas;
-use crate::sandbox::Decoder;
+use crate::sandbox::{Decoder, Reader};
 
 /// Batches between the sifting thread and the writer.
 const QUEUE: usize = 4;
@@ -215,34 +215,44 @@ impl Lander {
         ))
     }
 
+    /// Who reads what a live source of that feed answers and sends.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownFeed`].
+    pub fn reader(&self, feed: &str) -> Result<Reader, Refusal> {
+        let (headers, _) = self.feed(feed)?.known_headers();
+        Ok(self.decoder.reader(headers.into_iter().collect()))
+    }
+
     /// Lands a batch of a live source, whose columns are named as the contract's headers.
     ///
     /// # Errors
     /// A [`Refusal`]; nothing has landed then.
     pub async fn land_batch(&self, feed: &str, batch: RecordBatch, source: &str) -> Result<Receipt, Refusal> {
-        self.land_live(feed, batch, source, None).await
+        self.land_live(feed, Rows::of(batch), source, None).await
     }
 
-    /// The same; with the commit of its rows the source's cursor moves, and not without.
+    /// Lands rows of a live source; what is no row goes to quarantine. With the commit of the rows
+    /// the source's cursor moves, and not without.
     ///
     /// # Errors
     /// A [`Refusal`]; nothing has landed then, and the cursor stands where it stood.
     pub async fn land_live(
         &self,
         feed: &str,
-        batch: RecordBatch,
+        rows: Rows,
         source: &str,
         cursor: Option<Cursor>,
     ) -> Result<Receipt, Refusal> {
         let feed = Arc::clone(self.feed(feed)?);
         let under = if feed.has_choice() {
             let known = feed.known_headers().0.into_iter();
-            feed.fitting(&known.filter(|header| batch.column_by_name(header).is_some()).collect())?
+            feed.fitting(&known.filter(|header| rows.has(header)).collect())?
         } else {
             feed.newest()?
         };
         let request = self.request(&under.contract);
-        let bytes = batch.get_array_memory_size() as u64;
+        let bytes = rows.batch.get_array_memory_size() as u64;
         let stamp = Stamp {
             submission: Uuid::now_v7().to_string(),
             mends: None,
@@ -256,9 +266,8 @@ impl Lander {
             started: Instant::now(),
         };
         let give = move |sink: &mut decode::Sink<'_>| {
-            let numbers = (1..=i64::try_from(batch.num_rows()).unwrap_or(i64::MAX)).collect();
-            let batch = request.arrange(&batch)?;
-            sink(Rows { batch, numbers, unreadable: Vec::new() }).map(|()| None)
+            let batch = request.arrange(&rows.batch)?;
+            sink(Rows { batch, ..rows }).map(|()| None)
         };
         self.land(&feed, stamp, give).await
     }

@@ -29,9 +29,11 @@ pub mod fuzzing {
     pub use super::sift::fuzz as sift;
 }
 
-pub use crate::decode::{Document, Entity, Error as DecodeError, Units, in_units, text_columns, units_of};
+pub use crate::decode::{
+    Document, Entity, Error as DecodeError, MessageFormat, Reading, RowPlace, Rows, Units, in_units, units_of,
+};
 pub use crate::lake::{Cursor, Tail};
-pub use crate::sandbox::Decoder;
+pub use crate::sandbox::{Decoder, Payload, Reader};
 pub use bounds::Bounds;
 pub use feed::{Feed, Feeds, open_feeds};
 pub use footprint::{CellRows, Footprint, Mark};

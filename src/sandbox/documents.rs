@@ -1,56 +1,119 @@
-//! What live sources answer that is no JSON, decoded as files are: by a child.
+//! Who reads what a live source answers and sends: a child of its own, which lives as long as the source is listened to.
+//!
+//! A child for each message would cost more than the message; one for all sources would let one of them tamper with what
+//! the others say. So each source has its own, started when it is first needed, and anew when it has ended, has read
+//! something large or has worked for long.
 
-use std::fs::File;
-use std::io::{self, Seek as _, Write as _};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{Array as _, AsArray as _, RecordBatch};
-use serde_json::Value;
+use bytes::Bytes;
 
 use super::Decoder;
-use crate::decode::{self, Document, Error, Progress, Record, Request, Rows};
+use super::frame::Asking;
+use super::parent::{Pool, Reading};
+use crate::decode::{Document, Error, Limits, Names, Rows, read_document};
 
-impl Decoder {
-    /// The rows of a document, as texts; blocks until they are there. A value that is not there has no name.
-    ///
-    /// # Errors
-    /// As [`Self::decode`].
-    pub fn records(&self, document: Document, bytes: &[u8]) -> Result<Vec<Record>, Error> {
-        let file = file_of(bytes).map_err(|error| Error::Scratch(error.to_string()))?;
-        let headers: Vec<String> = document.columns().iter().map(|name| (*name).to_owned()).collect();
-        let columns = headers.len();
-        let request = Request {
-            headers,
-            // Of the kinds of entity that a feed may hold, the one that has all of these.
-            required: vec![true; columns],
-            numeric: vec![false; columns],
-            point: None,
-            limits: decode::Limits { rows: decode::MOST_RECORDS as u64, ..self.limits },
-            sheet: None,
-        };
-        let mut records = Vec::new();
-        let mut sink = |rows: Rows| {
-            records.extend((0..rows.batch.num_rows()).map(|row| record(&rows.batch, row)));
-            Ok(())
-        };
-        self.decode(document.file_name(), file, &request, &Arc::new(Progress::default()), &mut sink)?;
-        Ok(records)
+/// So many bytes are read at once, where they are of more than one message.
+const AT_ONCE: usize = 8 << 20;
+
+/// A document, or one of several messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payload {
+    /// Of a message.
+    pub topic: String,
+    /// As they came.
+    pub bytes: Bytes,
+}
+
+impl Payload {
+    /// A document.
+    pub fn whole(bytes: impl Into<Bytes>) -> Self {
+        Self { topic: String::new(), bytes: bytes.into() }
     }
 }
 
-fn file_of(bytes: &[u8]) -> io::Result<File> {
-    let mut file = tempfile::tempfile()?;
-    file.write_all(bytes)?;
-    file.rewind()?;
-    Ok(file)
+/// Reads what one source answers and sends.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    names: Names,
+    limits: Limits,
+    pool: Option<Arc<Pool>>,
+    child: Arc<Mutex<Option<Reading>>>,
 }
 
-fn record(batch: &RecordBatch, row: usize) -> Record {
-    let schema = batch.schema();
-    let value = |(column, name): (usize, &String)| {
-        let texts = batch.column(column).as_string_opt::<i32>().filter(|texts| texts.is_valid(row))?;
-        Some((name.clone(), Value::String(texts.value(row).to_owned())))
-    };
-    let names: Vec<&String> = schema.fields().iter().map(|field| field.name()).collect();
-    names.into_iter().enumerate().filter_map(value).collect()
+impl Decoder {
+    /// Who reads a live source of which the columns of `names` are wanted.
+    pub fn reader(&self, names: Names) -> Reader {
+        Reader { names, limits: self.limits, pool: self.pool.clone(), child: Arc::default() }
+    }
+}
+
+impl Reader {
+    /// The same for one more column.
+    #[must_use]
+    pub fn and(self, name: &str) -> Self {
+        Self { names: self.names.and(name), ..self }
+    }
+
+    /// The rows of a document or of messages, as texts; blocks until they are there.
+    ///
+    /// # Errors
+    /// As [`read_document`], and where the child was ended for what it used.
+    pub fn read(&self, document: &Document, payloads: &[Payload]) -> Result<Rows, Error> {
+        let mut all = Vec::new();
+        for some in portions(payloads) {
+            match &self.pool {
+                Some(pool) => self.apart(pool, document, some, &mut all)?,
+                None => {
+                    let told = some.iter().map(|payload| (payload.topic.as_str(), payload.bytes.as_ref()));
+                    let mut sink = |rows: Rows| {
+                        all.push(rows);
+                        Ok(())
+                    };
+                    read_document(document, told, &self.names, &self.limits, &mut sink)?;
+                }
+            }
+        }
+        Rows::joined(all).map_err(|error| Error::Scratch(error.to_string()))
+    }
+
+    /// Ends the child, where there is one. The next reading starts another.
+    pub fn rest(&self) {
+        drop(self.child.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    fn apart(
+        &self,
+        pool: &Arc<Pool>,
+        document: &Document,
+        payloads: &[Payload],
+        all: &mut Vec<Rows>,
+    ) -> Result<(), Error> {
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        // It is kept only where it comes to its end as it should.
+        let known = child.take();
+        let was_known = known.is_some();
+        let asking = Asking { document, names: &self.names, limits: &self.limits };
+        let (kept, told) = match pool.documents(known, asking, payloads) {
+            // What is wrong may be wrong with the child, by what it read before: another is asked, which read nothing.
+            (None, Err(_)) if was_known => pool.documents(None, asking, payloads),
+            done => done,
+        };
+        *child = kept;
+        all.extend(told?);
+        Ok(())
+    }
+}
+
+/// Parts that are read at once.
+fn portions(payloads: &[Payload]) -> impl Iterator<Item = &[Payload]> {
+    let mut bytes = 0;
+    payloads.chunk_by(move |one, next| {
+        bytes += one.bytes.len();
+        let together = bytes + next.bytes.len() <= AT_ONCE;
+        if !together {
+            bytes = 0;
+        }
+        together
+    })
 }

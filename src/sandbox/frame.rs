@@ -1,7 +1,7 @@
 //! What passes between the two processes: frames of a kind and a bounded length, rows among them as Arrow IPC.
 //!
 //! The child may have been taken over by the file that it reads. Nothing that it says is believed: lengths are bounded
-//! before anything is kept, rows are checked to be the wanted columns, flat, and no longer than the bounds.
+//! before anything is kept, rows are checked to be wanted columns, flat, and no longer than the bounds.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -12,11 +12,15 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamDecoder;
 use arrow::ipc::writer::StreamWriter;
-use arrow::record_batch::RecordBatch;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::documents::Payload;
 use super::{Confinement, Confines};
-use crate::decode::{Bound, Error, Limits, Packing, ReadAs, Request, Rows, Unreadable, with_unit};
+use crate::decode::{
+    Bound, Document, Error, Limits, Names, Packing, ReadAs, Request, Rows, Unreadable, with_unit,
+};
 use crate::model::{LONGEST_UNIT, UNIT};
 
 /// The longest frame: a batch is bounded well below.
@@ -26,12 +30,36 @@ const MOST_TOLD: usize = 4_096;
 /// The column of the rows' numbers, beside the wanted ones.
 const NUMBERS: &str = "_number";
 
-/// What the child is asked to do.
+/// What the child is for.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Job {
-    pub(super) name: String,
-    pub(super) request: Request,
-    pub(super) confines: Confines,
+pub(super) enum Job {
+    /// The file at its standard input.
+    File { name: String, request: Request, confines: Confines },
+    /// Documents of one source, as long as it is asked for them.
+    Documents { names: Names, limits: Limits, confines: Confines },
+}
+
+/// What the child is asked for, of documents.
+#[derive(Debug, Serialize, Deserialize)]
+struct Asked {
+    document: Document,
+    /// Of each payload its topic and its length.
+    payloads: Vec<(String, usize)>,
+}
+
+/// What rows must be to be believed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Expected<'a> {
+    File(&'a Request),
+    Documents(Asking<'a>),
+}
+
+/// What is asked for of documents, and within which bounds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asking<'a> {
+    pub(super) document: &'a Document,
+    pub(super) names: &'a Names,
+    pub(super) limits: &'a Limits,
 }
 
 /// Rows without their batch.
@@ -44,7 +72,7 @@ struct Beside {
 /// How the reading ended.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum End {
-    Read(ReadAs),
+    Read(Option<ReadAs>),
     Unreadable { format: String, why: String },
     ColumnMissing { headers: Vec<String>, found: String },
     Beyond { bound: Bound, most: u64 },
@@ -67,6 +95,7 @@ enum Kind {
     Confined = 2,
     Rows = 3,
     End = 4,
+    Documents = 5,
 }
 
 fn write(to: &mut impl Write, kind: Kind, parts: &[&[u8]]) -> io::Result<()> {
@@ -107,6 +136,43 @@ pub(super) fn read_job(from: &mut impl Read) -> io::Result<Job> {
     }
 }
 
+/// Asks for the rows of a document, or of messages.
+pub(super) fn write_documents(
+    to: &mut impl Write,
+    document: &Document,
+    payloads: &[Payload],
+) -> io::Result<()> {
+    let told = payloads.iter().map(|payload| (payload.topic.clone(), payload.bytes.len())).collect();
+    let head = serde_json::to_vec(&Asked { document: document.clone(), payloads: told })?;
+    let length = u32::try_from(head.len()).map_err(broken)?.to_le_bytes();
+    let front = [length.as_slice(), &head];
+    let bytes = payloads.iter().map(|payload| payload.bytes.as_ref());
+    let all: Vec<&[u8]> = front.into_iter().chain(bytes).collect();
+    write(to, Kind::Documents, &all)
+}
+
+/// What is asked for next; none where nobody asks any more.
+pub(super) fn read_documents(from: &mut impl Read) -> io::Result<Option<(Document, Vec<Payload>)>> {
+    let body = match read(from) {
+        Ok((kind, body)) if kind == Kind::Documents as u8 => Bytes::from(body),
+        Ok(_) => return Err(broken("no documents came")),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let cut = |from: usize, length: usize| {
+        let end = from.checked_add(length).filter(|end| *end <= body.len());
+        end.map(|end| body.slice(from..end)).ok_or_else(|| broken("a frame is cut"))
+    };
+    let length = u32::from_le_bytes(cut(0, 4)?.as_ref().try_into().map_err(broken)?) as usize;
+    let Asked { document, payloads: told } = serde_json::from_slice(&cut(4, length)?)?;
+    let (mut payloads, mut at) = (Vec::with_capacity(told.len()), 4 + length);
+    for (topic, length) in told {
+        payloads.push(Payload { topic, bytes: cut(at, length)? });
+        at += length;
+    }
+    Ok(Some((document, payloads)))
+}
+
 pub(super) fn write_confined(to: &mut impl Write, confinement: &Confinement) -> io::Result<()> {
     write(to, Kind::Confined, &[&serde_json::to_vec(confinement)?])
 }
@@ -134,10 +200,10 @@ fn packed(batch: &RecordBatch, numbers: Vec<i64>) -> Result<Vec<u8>, ArrowError>
 }
 
 /// The next thing that the child says; what is not as it must be is an error.
-pub(super) fn read_said(from: &mut impl Read, request: &Request) -> io::Result<Said> {
+pub(super) fn read_said(from: &mut impl Read, expected: Expected<'_>) -> io::Result<Said> {
     let (kind, body) = read(from)?;
     if kind == Kind::Rows as u8 {
-        return rows(body, request);
+        return rows(body, expected);
     }
     Ok(match kind {
         kind if kind == Kind::Confined as u8 => Said::Confined(serde_json::from_slice(&body)?),
@@ -146,7 +212,7 @@ pub(super) fn read_said(from: &mut impl Read, request: &Request) -> io::Result<S
     })
 }
 
-fn rows(body: Vec<u8>, request: &Request) -> io::Result<Said> {
+fn rows(body: Vec<u8>, expected: Expected<'_>) -> io::Result<Said> {
     let body = Buffer::from_vec(body);
     let cut = |from: usize, length: usize| {
         let there = from.checked_add(length).is_some_and(|end| end <= body.len());
@@ -163,7 +229,7 @@ fn rows(body: Vec<u8>, request: &Request) -> io::Result<Said> {
     let batch = std::panic::catch_unwind(|| unpacked(batch))
         .map_err(|_| broken("a batch is no batch"))?
         .map_err(broken)?;
-    let (batch, numbers) = checked(&batch, request).map_err(broken)?;
+    let (batch, numbers) = checked(&batch, expected).map_err(broken)?;
     Ok(Said::Rows { rows: Rows { batch, numbers, unreadable }, read })
 }
 
@@ -174,25 +240,50 @@ fn unpacked(mut bytes: Buffer) -> Result<RecordBatch, ArrowError> {
 }
 
 /// The wanted columns and the rows' numbers, where they are what was asked for.
-fn checked(batch: &RecordBatch, request: &Request) -> Result<(RecordBatch, Vec<i64>), String> {
+fn checked(batch: &RecordBatch, expected: Expected<'_>) -> Result<(RecordBatch, Vec<i64>), String> {
     let schema = batch.schema();
-    let wanted = request.headers.iter().map(String::as_str).chain([NUMBERS]);
-    if !schema.fields().iter().map(|field| field.name().as_str()).eq(wanted) {
+    let (numbering, fields) = schema.fields().split_last().ok_or("no columns")?;
+    if numbering.name() != NUMBERS || !expected.names(fields) {
         return Err("other columns than were asked for".into());
     }
     let (numbers, columns) = batch.columns().split_last().ok_or("no columns")?;
     let numbers = numbers.as_primitive_opt::<Int64Type>().filter(|numbers| numbers.null_count() == 0);
     let numbers = numbers.ok_or("rows without numbers")?.values().to_vec();
     for column in columns {
-        fits(column, &request.limits)?;
+        expected.fits(column)?;
     }
     let field = |field: &Arc<Field>| {
         let unit = field.metadata().get(UNIT).filter(|unit| unit.len() <= LONGEST_UNIT);
         with_unit(field.as_ref().clone(), unit)
     };
-    let fields: Vec<Field> = schema.fields().iter().take(columns.len()).map(field).collect();
-    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.to_vec());
+    let schema = Schema::new(fields.iter().map(field).collect::<Vec<_>>());
+    let options = RecordBatchOptions::new().with_row_count(Some(numbers.len()));
+    let batch = RecordBatch::try_new_with_options(Arc::new(schema), columns.to_vec(), &options);
     Ok((batch.map_err(|error| error.to_string())?, numbers))
+}
+
+impl Expected<'_> {
+    fn names(&self, fields: &[Arc<Field>]) -> bool {
+        let mut found = fields.iter().map(|field| field.name().as_str());
+        match self {
+            Self::File(request) => found.eq(request.headers.iter().map(String::as_str)),
+            Self::Documents(asking) => {
+                let always = asking.document.columns();
+                let most = asking.limits.columns.max(always.len() as u64);
+                let each_once = found.clone().is_sorted_by(|one, next| one < next);
+                let known = |name: &str| always.contains(&name) || asking.names.want(name);
+                fields.len() as u64 <= most && each_once && found.all(known)
+            }
+        }
+    }
+
+    fn fits(&self, column: &ArrayRef) -> Result<(), String> {
+        match self {
+            Self::File(request) => fits(column, &request.limits),
+            Self::Documents(it) if *column.data_type() == DataType::Utf8 => fits(column, it.limits),
+            Self::Documents(_) => Err(format!("a column of {}", column.data_type())),
+        }
+    }
 }
 
 fn fits(column: &ArrayRef, limits: &Limits) -> Result<(), String> {
@@ -208,8 +299,8 @@ fn fits(column: &ArrayRef, limits: &Limits) -> Result<(), String> {
     fits.map_err(|error| error.to_string())
 }
 
-impl From<Result<ReadAs, Error>> for End {
-    fn from(done: Result<ReadAs, Error>) -> Self {
+impl From<Result<Option<ReadAs>, Error>> for End {
+    fn from(done: Result<Option<ReadAs>, Error>) -> Self {
         match done {
             Ok(read_as) => Self::Read(read_as),
             Err(Error::Unreadable { format, why }) => Self::Unreadable { format: format.into(), why },
@@ -222,7 +313,7 @@ impl From<Result<ReadAs, Error>> for End {
     }
 }
 
-impl From<End> for Result<ReadAs, Error> {
+impl From<End> for Result<Option<ReadAs>, Error> {
     fn from(end: End) -> Self {
         let cut = |why: String| why.chars().take(MOST_TOLD).collect();
         Err(match end {
@@ -240,26 +331,47 @@ impl From<End> for Result<ReadAs, Error> {
 /// What a child might say, frame by frame: what is believed of it is as it was asked for.
 #[cfg(feature = "fuzzing")]
 pub fn fuzz(mut bytes: &[u8], request: &Request) {
-    while let Ok(said) = read_said(&mut bytes, request) {
-        match said {
-            Said::Rows { rows, .. } => {
-                assert_eq!(rows.batch.num_columns(), request.headers.len(), "other columns than the wanted");
-                assert_eq!(rows.batch.num_rows(), rows.numbers.len(), "rows without numbers");
-                for column in rows.batch.columns() {
-                    column.to_data().validate_full().expect("an array that holds together");
-                }
+    let document = Document::Messages(crate::decode::Reading::default());
+    let names: Names = request.headers.iter().cloned().collect();
+    let documents =
+        Expected::Documents(Asking { document: &document, names: &names, limits: &request.limits });
+    for (expected, mut said) in [(Expected::File(request), bytes), (documents, bytes)] {
+        while let Ok(said) = read_said(&mut said, expected) {
+            match said {
+                Said::Rows { rows, .. } => believed(&rows, expected),
+                Said::End(end) => drop(Result::from(end)),
+                Said::Confined(_) => {}
             }
-            Said::End(end) => drop(Result::from(end)),
-            Said::Confined(_) => {}
         }
     }
+    drop(read_documents(&mut { bytes }));
     drop(read_job(&mut bytes));
+}
+
+#[cfg(feature = "fuzzing")]
+fn believed(rows: &Rows, expected: Expected<'_>) {
+    assert!(expected.names(rows.batch.schema_ref().fields()), "other columns than the wanted");
+    assert_eq!(rows.batch.num_rows(), rows.numbers.len(), "rows without numbers");
+    for column in rows.batch.columns() {
+        column.to_data().validate_full().expect("an array that holds together");
+    }
 }
 
 /// A format's name as readers say it.
 fn known(name: &str) -> &'static str {
-    let names =
-        ["Parquet", "CSV", "NDJSON", "GeoJSON", "Excel", "CAP", "GTFS-realtime", "Atom", "text", "one table"];
+    let names = [
+        "Parquet",
+        "CSV",
+        "NDJSON",
+        "GeoJSON",
+        "Excel",
+        "CAP",
+        "GTFS-realtime",
+        "Atom",
+        "JSON",
+        "text",
+        "one table",
+    ];
     let packings = [Packing::Gzip.name(), Packing::Zstd.name()];
     names.into_iter().chain(packings).find(|known| *known == name).unwrap_or("what it is called")
 }

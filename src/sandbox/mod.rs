@@ -4,7 +4,7 @@
 //! A file may be made to bring its reader down: a kilobyte that decodes to hundreds of gigabytes, a failed allocation
 //! that no handler catches, a loop without an end. In a child that is the end of the child and a refusal with a code.
 //! `frame.rs` is what passes between the two, `worker.rs` the child, `confine.rs` what the child may not do, `parent.rs`
-//! who starts, watches and ends it; `documents.rs` gives it what live sources answer.
+//! who starts, watches and ends it; `documents.rs` gives it what live sources answer and send.
 
 mod confine;
 mod documents;
@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decode::{self, Limits, Progress, ReadAs, Request, Sink};
 pub use confine::Confinement;
+pub use documents::{Payload, Reader};
 pub use worker::run as run_worker;
 
 /// What a child may use.

@@ -11,12 +11,15 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::frame::{self, Job, Said};
+use super::documents::Payload;
+use super::frame::{self, Asking, Expected, Job, Said};
 use super::{Confinement, Confines};
-use crate::decode::{Bound, Error, Limits, Progress, ReadAs, Request, Sink, Tally};
+use crate::decode::{Bound, Document, Error, Limits, Names, Progress, ReadAs, Request, Rows, Sink, Tally};
 
 /// The subcommand that is the child.
 const SUBCOMMAND: &str = "decode-worker";
+/// Who has read more bytes at once than these is not asked again.
+const LARGE: usize = 1 << 20;
 /// The exit code of a panic.
 const PANICKED: i32 = 101;
 
@@ -40,12 +43,17 @@ impl Drop for Slot<'_> {
 }
 
 /// A child that is gone when this is.
+#[derive(Debug)]
 struct Running {
     child: Child,
     socket: UnixStream,
     /// How long it has been waited for.
     waited: Duration,
 }
+
+/// A child that reads documents of one source.
+#[derive(Debug)]
+pub(super) struct Reading(Running);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -81,37 +89,88 @@ impl Pool {
         let total = file.metadata().map_or(0, |metadata| metadata.len());
         progress.total.store(total, Ordering::Relaxed);
         let _slot = self.slot();
-        let job = Job { name: name.to_owned(), request: request.clone(), confines: self.confines };
+        let job = Job::File { name: name.to_owned(), request: request.clone(), confines: self.confines };
         let mut running = self.start(file, &job).map_err(|error| self.unable(&error))?;
         let mut tally = Tally::default();
         loop {
-            match self.next(&mut running, request)? {
+            match self.next(&mut running, Expected::File(request))? {
                 Said::Confined(_) => {}
                 Said::Rows { rows, read } => {
                     tally.count(&rows, &request.limits)?;
                     progress.bytes.store(read.min(total), Ordering::Relaxed);
                     sink(rows)?;
                 }
-                Said::End(end) => return end.into(),
+                Said::End(end) => {
+                    let read_as = Result::from(end)?;
+                    return read_as.ok_or_else(|| corrupt("its decoder does not say how it was read"));
+                }
             }
         }
     }
 
+    /// Asks a child for the rows of documents: that one, or a new one. It comes back where it may be asked again.
+    pub(super) fn documents(
+        &self,
+        known: Option<Reading>,
+        asking: Asking<'_>,
+        payloads: &[Payload],
+    ) -> (Option<Reading>, Result<Vec<Rows>, Error>) {
+        let _slot = self.slot();
+        let mut child = match known.map_or_else(|| self.start_reading(asking), Ok) {
+            Ok(child) => child,
+            Err(error) => return (None, Err(self.unable(&error))),
+        };
+        match self.told(&mut child.0, asking, payloads) {
+            Ok(told) => (Some(child).filter(|child| self.is_fresh(child, payloads)), told),
+            Err(error) => (None, Err(error)),
+        }
+    }
+
+    fn start_reading(&self, asking: Asking<'_>) -> io::Result<Reading> {
+        let (names, limits) = (asking.names.clone(), *asking.limits);
+        let job = Job::Documents { names, limits, confines: self.confines };
+        self.start(File::open("/dev/null")?, &job).map(Reading)
+    }
+
+    /// What the child tells of documents. Without an end of its telling it is the child's end.
+    fn told(
+        &self,
+        running: &mut Running,
+        asking: Asking<'_>,
+        payloads: &[Payload],
+    ) -> Result<Result<Vec<Rows>, Error>, Error> {
+        match frame::write_documents(&mut running.socket, asking.document, payloads) {
+            // It is gone; why is told when it is listened to.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            Err(error) => return Err(Error::Unable(format!("the decoder takes nothing: {error}"))),
+            Ok(()) => {}
+        }
+        let (limits, mut tally) = (asking.document.within(asking.limits), Tally::default());
+        let mut all = Vec::new();
+        loop {
+            match self.next(running, Expected::Documents(asking))? {
+                Said::Confined(_) => {}
+                Said::Rows { rows, .. } => {
+                    tally.count(&rows, &limits)?;
+                    all.push(rows);
+                }
+                Said::End(end) => return Ok(Result::from(end).map(|_| all)),
+            }
+        }
+    }
+
+    /// Whether a child may be asked again: its time is for all that it reads, and what it held it may not give back.
+    fn is_fresh(&self, child: &Reading, payloads: &[Payload]) -> bool {
+        let bytes: usize = payloads.iter().map(|payload| payload.bytes.len()).sum();
+        child.0.waited < self.confines.patience() / 2 && bytes <= LARGE
+    }
+
     /// Asks a child for nothing, to learn what holds it.
     pub(super) fn probe(&self) -> Result<Confinement, Error> {
-        let unable = |error: &io::Error| self.unable(error);
-        let request = Request {
-            headers: Vec::new(),
-            required: Vec::new(),
-            numeric: Vec::new(),
-            point: None,
-            limits: Limits::default(),
-            sheet: None,
-        };
-        let job = Job { name: String::new(), request, confines: self.confines };
-        let nothing = File::open("/dev/null").map_err(|error| unable(&error))?;
-        let mut running = self.start(nothing, &job).map_err(|error| unable(&error))?;
-        match self.next(&mut running, &job.request)? {
+        let asking =
+            Asking { document: &Document::Cap, names: &Names::default(), limits: &Limits::default() };
+        let mut child = self.start_reading(asking).map_err(|error| self.unable(&error))?;
+        match self.next(&mut child.0, Expected::Documents(asking))? {
             Said::Confined(confinement) => Ok(confinement),
             _ => Err(Error::Unable("the decoder does not say what holds it".into())),
         }
@@ -148,9 +207,9 @@ impl Pool {
     }
 
     /// The next thing that the child says, or what became of it.
-    fn next(&self, running: &mut Running, request: &Request) -> Result<Said, Error> {
+    fn next(&self, running: &mut Running, expected: Expected<'_>) -> Result<Said, Error> {
         let mut patient = Patient { running, most: self.confines.patience() };
-        let error = match frame::read_said(&mut patient, request) {
+        let error = match frame::read_said(&mut patient, expected) {
             Ok(said) => return Ok(said),
             Err(error) => error,
         };
@@ -161,7 +220,7 @@ impl Pool {
             return Err(corrupt(&format!("its decoder said what no decoder says: {error}")));
         }
         let ended = running.child.wait().map_err(|error| Error::Unable(error.to_string()))?;
-        Err(self.told(ended))
+        Err(self.end_of(ended))
     }
 
     fn too_slow(&self) -> Error {
@@ -169,7 +228,7 @@ impl Pool {
     }
 
     /// What the end of a child that was not done says of the file.
-    fn told(&self, ended: ExitStatus) -> Error {
+    fn end_of(&self, ended: ExitStatus) -> Error {
         use rustix::process::Signal;
         let signal = ended.signal();
         let by = |signals: &[Signal]| signals.iter().any(|known| signal == Some(known.as_raw()));

@@ -6,9 +6,9 @@ use arrow::array::{ArrayRef, ListArray, StringArray};
 use arrow::datatypes::Int32Type;
 use arrow::record_batch::RecordBatch;
 
-use super::frame::{self, End, Said};
+use super::frame::{self, Asking, End, Expected, Said};
 use super::*;
-use crate::decode::{Bound, Error, Rows, Unreadable};
+use crate::decode::{Bound, Document, Error, Rows, Unreadable};
 
 fn request() -> Request {
     Request {
@@ -39,7 +39,17 @@ fn sent(rows: Rows) -> Vec<u8> {
 }
 
 fn heard(bytes: &[u8]) -> Result<Said, String> {
-    frame::read_said(&mut Cursor::new(bytes), &request()).map_err(|error| error.to_string())
+    let request = request();
+    frame::read_said(&mut Cursor::new(bytes), Expected::File(&request)).map_err(|error| error.to_string())
+}
+
+/// What is believed of a child that was asked for messages.
+fn heard_of_messages(bytes: &[u8]) -> Result<Said, String> {
+    let document = Document::Messages(decode::Reading::default());
+    let (names, limits) = (["a", "b"].into_iter().collect(), Limits { columns: 2, ..request().limits });
+    let asking = Asking { document: &document, names: &names, limits: &limits };
+    let said = frame::read_said(&mut Cursor::new(bytes), Expected::Documents(asking));
+    said.map_err(|error| error.to_string())
 }
 
 #[test]
@@ -61,6 +71,46 @@ fn a_child_is_not_believed() {
     assert!(heard(&[3, 0xff, 0xff, 0xff, 0xff]).unwrap_err().contains("too long"));
     assert!(heard(&[9, 0, 0, 0, 0]).unwrap_err().contains("no known kind"));
     assert!(heard(&[3, 4, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]).unwrap_err().contains("cut"));
+}
+
+#[test]
+fn a_child_that_reads_messages_is_not_believed_either() {
+    let batch = |names: &[&str]| {
+        let columns = names.iter().map(|name| (*name, text(&["1"])));
+        Rows::of(RecordBatch::try_from_iter(columns).unwrap())
+    };
+    for names in [["a"].as_slice(), &["a [mi/h]"], &["a", "b"], &["b", "b [m]"]] {
+        let Said::Rows { rows, .. } = heard_of_messages(&sent(batch(names))).unwrap() else {
+            panic!("no rows")
+        };
+        assert_eq!(rows, batch(names));
+    }
+    for names in [["c"].as_slice(), &["b", "a"], &["a", "a"], &["a", "a [m]", "b"], &["a", ""]] {
+        let told = heard_of_messages(&sent(batch(names))).unwrap_err();
+        assert!(told.contains("other columns"), "{names:?}: {told}");
+    }
+    let numbers: ArrayRef = Arc::new(arrow::array::Int64Array::from(vec![1]));
+    assert!(heard_of_messages(&sent(rows("a", numbers))).unwrap_err().contains("a column of Int64"));
+    assert!(heard_of_messages(&sent(rows("a", text(&["123456789"])))).unwrap_err().contains("longer than 8"));
+    let nothing = Rows::of(rows("a", text(&["1"])).batch.project(&[]).unwrap());
+    let Said::Rows { rows, .. } = heard_of_messages(&sent(nothing)).unwrap() else { panic!("no rows") };
+    assert_eq!(rows.batch.num_rows(), 1, "a row without values is a row");
+}
+
+#[test]
+fn documents_come_as_they_went() {
+    let payload = |topic: &str, bytes: &'static [u8]| Payload { topic: topic.into(), bytes: bytes.into() };
+    let payloads = vec![payload("one", b"{}"), payload("", b""), payload("two", b"\xff")];
+    let mut bytes = Vec::new();
+    frame::write_documents(&mut bytes, &Document::Cap, &payloads).unwrap();
+    let whole = bytes.clone();
+    assert_eq!(frame::read_documents(&mut whole.as_slice()).unwrap(), Some((Document::Cap, payloads)));
+    assert_eq!(frame::read_documents(&mut [].as_slice()).unwrap(), None);
+    for at in 0..whole.len() {
+        bytes[at] ^= 0xff;
+        drop(frame::read_documents(&mut bytes.as_slice()));
+        bytes[at] ^= 0xff;
+    }
 }
 
 #[test]
@@ -92,7 +142,7 @@ fn endings_come_as_they_went() {
         let mut bytes = Vec::new();
         frame::write_end(&mut bytes, &End::from(Err(error.clone()))).unwrap();
         let Said::End(end) = heard(&bytes).unwrap() else { panic!("no end") };
-        assert_eq!(Result::from(end), Err(error));
+        assert_eq!(Result::<Option<ReadAs>, _>::from(end), Err(error));
     }
 }
 
@@ -115,6 +165,30 @@ mod endings {
 
     fn bound_of(error: &Error) -> Option<Bound> {
         if let Error::Beyond { bound, .. } = error { Some(*bound) } else { None }
+    }
+
+    /// A child that ends before it reads a second time is no reason to refuse what comes then.
+    #[test]
+    fn a_child_that_is_gone_is_another_childs_reason_to_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let (program, started) = (folder.path().join("decoder"), folder.path().join("started"));
+        // It answers one question, that there is nothing, and ends.
+        let script = format!(
+            "#!/bin/sh\necho . >> {}\nprintf '\\004\\015\\000\\000\\000{{\"Read\":null}}' >&1\nsleep 0.2\n",
+            started.display()
+        );
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let reader = Decoder::child(program, Limits::default(), Confines::default())
+            .reader(["a"].into_iter().collect());
+        let messages = Document::Messages(decode::Reading::default());
+        for _ in 0..3 {
+            let told = reader.read(&messages, &[Payload::whole("{}")]);
+            assert_eq!(told, Ok(Rows::none()));
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        assert_eq!(std::fs::read_to_string(&started).unwrap().lines().count(), 3);
+        drop(reader);
     }
 
     #[test]

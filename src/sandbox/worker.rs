@@ -1,6 +1,7 @@
-//! The child: takes a job, gives up its rights, decodes what stands at its standard input, and says what it found.
+//! The child: takes a job, gives up its rights, decodes, and says what it found.
 //!
-//! Standard input is the file; standard output is a socket, on which the job comes and the rows go.
+//! Standard output is a socket, on which the job comes and the rows go. Standard input is the file; documents of live
+//! sources come on the socket, too, one after the other.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read as _, Seek as _, Write as _};
@@ -11,7 +12,7 @@ use std::sync::atomic::Ordering;
 
 use super::confine::confine;
 use super::frame::{self, End, Job};
-use crate::decode::{self, Error, Progress, Rows};
+use crate::decode::{self, Error, Limits, Names, Progress, ReadAs, Request, Rows};
 
 /// Does the job of the process that started this one.
 ///
@@ -22,14 +23,24 @@ pub fn run() -> io::Result<()> {
     let mut socket = UnixStream::from(io::stdout().as_fd().try_clone_to_owned()?);
     let job = frame::read_job(&mut socket)?;
     // Whatever has to be opened is opened before nothing can be.
+    let asked = socket.try_clone()?;
     let scratch = if is_packed(&mut file)? { tempfile::tempfile().ok() } else { None };
-    let confinement = confine(&job.confines, &job.request.limits);
+    let (confines, limits) = match &job {
+        Job::File { confines, request, .. } => (confines, &request.limits),
+        Job::Documents { confines, limits, .. } => (confines, limits),
+    };
+    let confinement = confine(confines, limits);
     let mut out = BufWriter::with_capacity(256 << 10, socket);
     frame::write_confined(&mut out, &confinement)?;
     out.flush()?;
-    let end = End::from(decode(&job, file, scratch, &mut out));
-    frame::write_end(&mut out, &end)?;
-    out.flush()
+    match job {
+        Job::File { name, request, .. } => {
+            let end = decode_file(&name, &request, file, scratch, &mut out).map(Some);
+            frame::write_end(&mut out, &End::from(end))?;
+            out.flush()
+        }
+        Job::Documents { names, limits, .. } => decode_documents(&names, &limits, asked, &mut out),
+    }
 }
 
 /// Whether the file begins as gzip or zstd do.
@@ -39,17 +50,36 @@ fn is_packed(file: &mut File) -> io::Result<bool> {
     file.rewind().map(|()| packed)
 }
 
-fn decode(
-    job: &Job,
+fn decode_file(
+    name: &str,
+    request: &Request,
     file: File,
     scratch: Option<File>,
     out: &mut impl io::Write,
-) -> Result<decode::ReadAs, Error> {
+) -> Result<ReadAs, Error> {
     let progress = Arc::new(Progress::default());
-    let mut sink = |rows: Rows| {
-        let read = progress.bytes.load(Ordering::Relaxed);
-        let sent = frame::write_rows(out, rows, read).and_then(|()| out.flush());
-        sent.map_err(|error| Error::Stopped(error.to_string()))
-    };
-    decode::decode_named(&job.name, file, scratch, &job.request, &progress, &mut sink)
+    let mut sink = |rows: Rows| send(out, rows, progress.bytes.load(Ordering::Relaxed));
+    decode::decode_named(name, file, scratch, request, &progress, &mut sink)
+}
+
+/// Reads what it is asked for until nobody asks any more.
+fn decode_documents(
+    names: &Names,
+    limits: &Limits,
+    mut asked: UnixStream,
+    out: &mut impl io::Write,
+) -> io::Result<()> {
+    while let Some((document, payloads)) = frame::read_documents(&mut asked)? {
+        let told = payloads.iter().map(|payload| (payload.topic.as_str(), payload.bytes.as_ref()));
+        let mut sink = |rows: Rows| send(out, rows, 0);
+        let done = decode::read_document(&document, told, names, limits, &mut sink);
+        frame::write_end(out, &End::from(done.map(|()| None)))?;
+        out.flush()?;
+    }
+    Ok(())
+}
+
+fn send(out: &mut impl io::Write, rows: Rows, read: u64) -> Result<(), Error> {
+    let sent = frame::write_rows(out, rows, read).and_then(|()| out.flush());
+    sent.map_err(|error| Error::Stopped(error.to_string()))
 }

@@ -8,11 +8,13 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use cityloom::connect::{Answer, Connector, HttpPoll, HttpPollConfig, Polled, Row, RowPlace, Trouble};
+use cityloom::connect::{
+    Answer, Connector, Document, HttpPoll, HttpPollConfig, Polled, Reader, RowPlace, Rows, Trouble,
+};
 use cityloom::decode::Limits;
-use cityloom::sandbox::Decoder;
+use cityloom::sandbox::{Confines, Decoder};
 use futures::StreamExt as _;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 mod brokers;
 mod database;
@@ -49,20 +51,37 @@ trait Source {
     fn hang(&self);
 }
 
+/// A row as a source tells it.
+type Row = Map<String, Value>;
+
 fn row(id: u32, units: u32) -> Row {
     json!({"id": id, "units": units}).as_object().unwrap().clone()
+}
+
+/// Who reads what is told, as a running city does: another process.
+fn reader() -> Reader {
+    let program = env!("CARGO_BIN_EXE_cityloom").into();
+    let decoder = Decoder::child(program, Limits::default(), Confines::default());
+    decoder.reader(["id", "units", "ssl"].into_iter().collect())
+}
+
+/// The numbers of a column, each of which is there.
+fn numbers(rows: &Rows, name: &str) -> Vec<u32> {
+    rows.texts(name).map(|text| text.unwrap().parse().unwrap()).collect()
 }
 
 /// What one asking brings, of the columns that the tests tell.
 async fn rows(connector: &mut dyn Connector, cursor: &mut Option<Value>) -> Vec<Row> {
     match connector.poll(cursor.as_ref()).await.unwrap() {
         Polled::Unchanged => Vec::new(),
-        Polled::Rows { mut rows, cursor: next } => {
+        Polled::Rows { rows, cursor: next } => {
             *cursor = Some(next);
-            for row in &mut rows {
-                row.retain(|name, _| name == "id" || name == "units");
-            }
-            rows
+            assert_eq!(rows.unreadable, []);
+            numbers(&rows, "id")
+                .into_iter()
+                .zip(numbers(&rows, "units"))
+                .map(|(id, units)| row(id, units))
+                .collect()
         }
     }
 }
@@ -230,16 +249,16 @@ impl Source for Http {
     fn connector(&self) -> Box<dyn Connector> {
         let config = HttpPollConfig {
             url: self.url.parse().unwrap(),
-            answer: Answer::Json(RowPlace {
+            answer: Answer::Document(Document::Answer(RowPlace {
                 rows: "/features".into(),
                 row: "/attributes".into(),
                 error: None,
-            }),
+            })),
             secret: None,
             most_bytes: 1 << 20,
             timeout: Duration::from_secs(2),
         };
-        Box::new(HttpPoll::new(config, Decoder::in_process(Limits::default())).unwrap())
+        Box::new(HttpPoll::new(config, reader()).unwrap())
     }
 
     async fn tell(&self, rows: &[Row]) {

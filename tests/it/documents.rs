@@ -1,6 +1,7 @@
 //! Alerts and vehicles: real and broken documents, as files and as what a live source answers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,10 +10,10 @@ use axum::extract::Path as Route;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use cityloom::connect::{Answer, Connector, HttpPoll, HttpPollConfig, Polled, Row, Trouble};
-use cityloom::decode::{Document, Entity, Error, Limits};
-use cityloom::sandbox::{Confines, Decoder};
-use serde_json::Value;
+use cityloom::connect::{Answer, Connector, HttpPoll, HttpPollConfig, Polled, Trouble};
+use cityloom::decode::{Bound, Document, Entity, Error, Limits, Names, Reading, RowPlace, Rows};
+use cityloom::sandbox::{Confines, Decoder, Payload};
+use serde_json::{Map, Value};
 
 use crate::binary::real_data;
 use crate::server::City;
@@ -109,9 +110,29 @@ fn alert(name: &str) -> String {
     )
 }
 
+/// A row's names and texts.
+type Row = Map<String, Value>;
+
 /// The rows that this process reads.
 fn records(document: Document, bytes: &[u8]) -> Result<Vec<Row>, Error> {
-    Decoder::in_process(Limits::default()).records(document, bytes)
+    read(&Decoder::in_process(Limits::default()), document, bytes)
+}
+
+fn read(decoder: &Decoder, document: Document, bytes: &[u8]) -> Result<Vec<Row>, Error> {
+    let payload = Payload::whole(bytes.to_vec());
+    decoder.reader(Names::default()).read(&document, &[payload]).map(|rows| told(&rows))
+}
+
+/// What each row says.
+fn told(rows: &Rows) -> Vec<Row> {
+    assert_eq!(rows.unreadable, []);
+    let mut told = vec![Row::new(); rows.batch.num_rows()];
+    for field in rows.batch.schema().fields() {
+        for (row, text) in told.iter_mut().zip(rows.texts(field.name())) {
+            row.extend(text.map(|text| (field.name().clone(), text.into())));
+        }
+    }
+    told
 }
 
 fn number(value: &Value) -> f64 {
@@ -126,16 +147,74 @@ fn child() -> Decoder {
 #[test]
 fn a_child_reads_the_rows_that_this_process_reads() {
     let same = |document: Document, bytes: &[u8]| {
-        let (here, there) = (records(document, bytes).unwrap(), child().records(document, bytes).unwrap());
+        let here = records(document.clone(), bytes).unwrap();
+        let there = read(&child(), document.clone(), bytes).unwrap();
         assert!(here == there && !here.is_empty(), "{document:?}");
     };
     same(Document::Cap, alert("one").as_bytes());
-    assert!(child().records(Document::Cap, b"<alert/>").is_err());
+    assert!(read(&child(), Document::Cap, b"<alert/>").is_err());
     same(Document::Atom, b"<feed><entry><id>1</id><link href='/1'/></entry></feed>");
     let Some(folder) = real_data("protocol/gtfs_rt") else { return };
     let bytes = std::fs::read(folder.join("poznan_feeds_2026-01-28.pb")).unwrap();
     same(Document::GtfsRealtime(Entity::Vehicles), &bytes);
     same(Document::GtfsRealtime(Entity::Delays), &bytes);
+}
+
+/// A decoder that notes each of its starts.
+fn noted(folder: &Path) -> (Decoder, PathBuf) {
+    let (program, starts) = (folder.join("decoder"), folder.join("starts"));
+    let script = format!(
+        "#!/bin/sh\necho $$ >> {}\nexec {} \"$@\"\n",
+        starts.display(),
+        env!("CARGO_BIN_EXE_cityloom")
+    );
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let confines = Confines { memory: 256 << 20, ..Confines::default() };
+    (Decoder::child(program, Limits::default(), confines), starts)
+}
+
+#[test]
+fn a_source_has_one_child_until_that_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (decoder, starts) = noted(folder.path());
+    let reader = decoder.reader(["a"].into_iter().collect());
+    let messages = Document::Messages(Reading::default());
+    let read = |text: &str| {
+        let payload = Payload { topic: "air/7".into(), bytes: text.to_owned().into() };
+        reader.read(&messages, &[payload.clone(), payload])
+    };
+    let started = || std::fs::read_to_string(&starts).unwrap().lines().map(str::to_owned).collect::<Vec<_>>();
+    let reads = |number: usize| {
+        let rows = read(&format!("{{\"a\":{number}}}")).unwrap();
+        assert_eq!(
+            rows.texts("a").map(|text| text.unwrap().parse().unwrap()).collect::<Vec<usize>>(),
+            [number; 2]
+        );
+    };
+    (0..50).for_each(reads);
+    assert_eq!(read("no JSON").unwrap().unreadable.len(), 2);
+    let first = started();
+    assert_eq!(first.len(), 1, "one for all of them");
+    // Somebody ends it while it has nothing to do: the next message is read by another.
+    assert!(std::process::Command::new("kill").args(["-KILL", &first[0]]).status().unwrap().success());
+    (50..60).for_each(reads);
+    assert_eq!(started().len(), 2);
+    reader.rest();
+    reads(60);
+    assert_eq!(started().len(), 3);
+}
+
+#[test]
+fn an_answer_that_no_memory_holds_ends_its_child_and_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let (decoder, _) = noted(folder.path());
+    let reader = decoder.reader(["a"].into_iter().collect());
+    let document = Document::Answer(RowPlace::default());
+    let tower = format!("[{}{{\"\":0}}]", "{\"\":0},".repeat(2_000_000));
+    let refused = reader.read(&document, &[Payload::whole(tower)]);
+    assert!(matches!(refused, Err(Error::Beyond { bound: Bound::Memory, .. })), "{refused:?}");
+    assert_eq!(reader.read(&document, &[Payload::whole("[{\"a\":1}]")]).unwrap().len(), 1);
 }
 
 async fn answer(Route(name): Route<String>) -> Response {
@@ -171,26 +250,31 @@ async fn a_feed_of_alerts_is_followed_and_not_astray() {
             most_bytes: 1 << 20,
             timeout: Duration::from_secs(10),
         };
-        HttpPoll::new(config, child()).unwrap()
+        HttpPoll::new(config, child().reader(Names::default())).unwrap()
     };
     let mut feed = connector("feed", Answer::CapFeed { hosts: Vec::new() });
-    let (mut cursor, mut told) = (None, Vec::new());
+    let (mut cursor, mut come) = (None, Vec::new());
     for expected in [50, 20, 0] {
         let Polled::Rows { rows, cursor: next } = feed.poll(cursor.as_ref()).await.unwrap() else {
             panic!("an answer")
         };
         assert_eq!(rows.len(), expected);
-        told.extend(rows);
+        come.push(rows);
         cursor = Some(next);
     }
-    let names: BTreeSet<Option<&str>> =
-        told.iter().map(|row| row.get("identifier").and_then(Value::as_str)).collect();
-    assert_eq!((names.len(), names.contains(&None)), (70, true), "a broken alert is a row without values");
+    let come = Rows::joined(come).unwrap();
+    let names: BTreeSet<&str> = come.texts("identifier").flatten().collect();
+    assert_eq!(names.len(), 69);
+    let [broken] = come.unreadable.as_slice() else { panic!("{:?}", come.unreadable) };
+    assert!(
+        broken.text == "3" && broken.why.contains("DOCTYPE"),
+        "a broken alert is told, and no other waits for it"
+    );
     let trouble = connector("astray", Answer::CapFeed { hosts: Vec::new() }).poll(None).await.unwrap_err();
     assert!(matches!(&trouble, Trouble::Lasting(why) if why.contains("metadata.example")), "{trouble:?}");
     let mut one = connector("alert/7", Answer::Document(Document::Cap));
     let Polled::Rows { rows, .. } = one.poll(None).await.unwrap() else { panic!("an answer") };
-    assert_eq!(rows[0]["identifier"], "7");
+    assert_eq!(told(&rows)[0]["identifier"], "7");
     let mut none = connector("alert/7", Answer::Document(Document::GtfsRealtime(Entity::Vehicles)));
     assert!(matches!(none.poll(None).await, Err(Trouble::Passing { .. })));
 }

@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray}
 use arrow::datatypes::{DataType, Field, Schema};
 use async_trait::async_trait;
 use cityloom::app::{Workshop, WorkshopOptions};
-use cityloom::connect::{Connector, Health, Polled, Runner, Trouble};
+use cityloom::connect::{Connector, Health, Polled, Rows, Runner, Trouble};
 use parquet::arrow::ArrowWriter;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -206,9 +206,16 @@ impl Connector for Once {
         if std::mem::replace(&mut self.0, true) {
             return Ok(Polled::Unchanged);
         }
-        let row = json!({"ts": "2025-03-01T08:00:00Z", "lat": 32.02, "lng": 121.05, "vehicle": "1", "speed_kmh": 30});
-        let rows = vec![row.as_object().unwrap().clone()];
-        Ok(Polled::Rows { rows, cursor: json!(1) })
+        let values = [
+            ("ts", "2025-03-01T08:00:00Z"),
+            ("lat", "32.02"),
+            ("lng", "121.05"),
+            ("vehicle", "1"),
+            ("speed_kmh", "30"),
+        ];
+        let column = |text: &str| Arc::new(StringArray::from(vec![text])) as ArrayRef;
+        let batch = RecordBatch::try_from_iter(values.map(|(name, text)| (name, column(text)))).unwrap();
+        Ok(Polled::Rows { rows: Rows::of(batch), cursor: json!(1) })
     }
 }
 

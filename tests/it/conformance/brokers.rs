@@ -4,14 +4,14 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use async_nats::jetstream;
-use cityloom::connect::{Connector, Mqtt, MqttConfig, Nats, NatsConfig, Reading, Row};
+use cityloom::connect::{Connector, Mqtt, MqttConfig, Nats, NatsConfig, Reading};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::Packet;
 use rumqttc::v5::{AsyncClient, Event, MqttOptions};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Memory, Source, conforms};
+use super::{Memory, Row, Source, conforms, reader};
 use crate::peers::{Daemon, Gate, Pass};
 
 /// Of rows that hold, those that did not hold before: what a source says that tells only of changes.
@@ -78,7 +78,7 @@ impl Source for Broker<'_> {
     const MEMORY: Memory = Memory::Unacknowledged;
 
     fn connector(&self) -> Box<dyn Connector> {
-        Box::new(Mqtt::new(mqtt(self.gate.address.port(), &self.name)))
+        Box::new(Mqtt::new(mqtt(self.gate.address.port(), &self.name), reader()))
     }
 
     async fn tell(&self, rows: &[Row]) {
@@ -161,7 +161,7 @@ impl Source for Stream<'_> {
     const MEMORY: Memory = Memory::Unacknowledged;
 
     fn connector(&self) -> Box<dyn Connector> {
-        Box::new(Nats::new(nats(&format!("nats://{}", self.gate.address), &self.name)))
+        Box::new(Nats::new(nats(&format!("nats://{}", self.gate.address), &self.name), reader()))
     }
 
     async fn tell(&self, rows: &[Row]) {

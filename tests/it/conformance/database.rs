@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use cityloom::connect::{Connector, Polled, Postgres, PostgresConfig, Row, SecretAt, Trouble};
+use cityloom::connect::{Connector, Polled, Postgres, PostgresConfig, SecretAt, Trouble};
 use serde_json::Value;
 use tokio_postgres::{Client, NoTls};
 
-use super::{Memory, Source, conforms};
+use super::{Memory, Row, Source, conforms, numbers, reader};
 use crate::peers::{Daemon, Gate, Pass};
 
 struct Database<'a> {
@@ -53,7 +53,7 @@ impl Source for Database<'_> {
     const MEMORY: Memory = Memory::All;
 
     fn connector(&self) -> Box<dyn Connector> {
-        Box::new(Postgres::new(self.config(100)))
+        Box::new(Postgres::new(self.config(100), reader()))
     }
 
     async fn tell(&self, rows: &[Row]) {
@@ -98,9 +98,9 @@ async fn ties_are_neither_lost_nor_told_twice(database: &Database<'_>) {
     let config = PostgresConfig { cursor: "at".into(), ..database.config(7) };
     let (mut cursor, mut ids, mut askings) = (None::<Value>, Vec::new(), 0);
     while let Polled::Rows { rows, cursor: next } =
-        Postgres::new(config.clone()).poll(cursor.as_ref()).await.unwrap()
+        Postgres::new(config.clone(), reader()).poll(cursor.as_ref()).await.unwrap()
     {
-        ids.extend(rows.iter().map(|row| row["id"].as_i64().unwrap()));
+        ids.extend(numbers(&rows, "id"));
         (cursor, askings) = (Some(next), askings + 1);
     }
     assert_eq!((ids.len(), askings), (1000, 143));
@@ -110,13 +110,13 @@ async fn ties_are_neither_lost_nor_told_twice(database: &Database<'_>) {
     let young = "INSERT INTO calls VALUES (2000, 1, NULL, 0, now())";
     database.past_the_gate().await.batch_execute(young).await.unwrap();
     let settled = PostgresConfig { settle: Duration::from_hours(1), ..config.clone() };
-    assert_eq!(Postgres::new(settled).poll(cursor.as_ref()).await, Ok(Polled::Unchanged));
-    assert!(matches!(Postgres::new(config).poll(cursor.as_ref()).await, Ok(Polled::Rows { .. })));
+    assert_eq!(Postgres::new(settled, reader()).poll(cursor.as_ref()).await, Ok(Polled::Unchanged));
+    assert!(matches!(Postgres::new(config, reader()).poll(cursor.as_ref()).await, Ok(Polled::Rows { .. })));
 }
 
 async fn what_does_not_pass_by_itself_is_said(database: &Database<'_>) {
     let config = database.config(10);
-    let lasting = async |config: PostgresConfig| match Postgres::new(config).poll(None).await {
+    let lasting = async |config: PostgresConfig| match Postgres::new(config, reader()).poll(None).await {
         Err(Trouble::Lasting(why)) => why,
         other => panic!("{other:?}"),
     };

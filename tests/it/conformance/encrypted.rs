@@ -17,7 +17,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::brokers;
+use super::{brokers, numbers, reader};
 use crate::peers::{Daemon, Line};
 
 /// Who vouches for the tests' own certificate.
@@ -42,7 +42,7 @@ async fn trusts(connector: impl Fn(Authority) -> Box<dyn Connector>) -> Polled {
 }
 
 fn mqtt(port: u16, authority: Authority) -> Box<dyn Connector> {
-    Box::new(Mqtt::new(MqttConfig { tls: Some(authority), ..brokers::mqtt(port, "air") }))
+    Box::new(Mqtt::new(MqttConfig { tls: Some(authority), ..brokers::mqtt(port, "air") }, reader()))
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn a_broker_over_tls() {
 
 fn nats(address: &str, authority: Authority) -> Box<dyn Connector> {
     let config = brokers::nats(&format!("tls://{address}"), "air");
-    Box::new(Nats::new(NatsConfig { tls: Some(authority), ..config }))
+    Box::new(Nats::new(NatsConfig { tls: Some(authority), ..config }, reader()))
 }
 
 #[tokio::test]
@@ -78,14 +78,14 @@ async fn a_stream_over_tls() {
     let Polled::Rows { rows, .. } = trusts(|authority| nats(&address, authority)).await else {
         panic!("a row")
     };
-    assert_eq!(rows[0]["id"], 1);
+    assert_eq!(numbers(&rows, "id"), [1]);
     let Some(plain) = Daemon::nats() else { return };
     let told = nats(&plain.address.to_string(), ours()).poll(None).await;
     assert!(told.is_err(), "a server that speaks in the clear");
 }
 
 fn postgres(address: &str, authority: Authority, password: &Path) -> Box<dyn Connector> {
-    Box::new(Postgres::new(PostgresConfig {
+    let config = PostgresConfig {
         server: format!("postgres://city@{address}/postgres").parse().unwrap(),
         password: Some(SecretAt::File(password.into())),
         tls: Some(authority),
@@ -97,7 +97,8 @@ fn postgres(address: &str, authority: Authority, password: &Path) -> Box<dyn Con
         most_rows: 10,
         most_row_bytes: 64 << 10,
         timeout: Duration::from_secs(5),
-    }))
+    };
+    Box::new(Postgres::new(config, reader()))
 }
 
 #[tokio::test]
@@ -110,7 +111,7 @@ async fn a_database_over_tls_and_never_without() {
     else {
         panic!("a row")
     };
-    assert_eq!(rows[0]["ssl"], true, "the line is encrypted");
+    assert_eq!(rows.texts("ssl").collect::<Vec<_>>(), [Some("true")], "the line is encrypted");
     let Some(plain) = Daemon::postgres() else { return };
     let told = postgres(&plain.address.to_string(), ours(), password.path()).poll(None).await;
     assert!(
@@ -140,17 +141,18 @@ async fn a_websocket_over_tls() {
         }
     });
     let socket = |authority: Authority| -> Box<dyn Connector> {
-        Box::new(WebSocket::new(WebSocketConfig {
+        let config = WebSocketConfig {
             url: format!("wss://127.0.0.1:{port}/air").parse().unwrap(),
             authority,
             secret: None,
             subscribe: None,
             reading: Reading::default(),
             gather: Duration::from_millis(50),
-            most_rows: 1,
+            most_messages: 1,
             most_bytes: 64 << 10,
-        }))
+        };
+        Box::new(WebSocket::new(config, reader()))
     };
     let Polled::Rows { rows, .. } = trusts(socket).await else { panic!("a row") };
-    assert_eq!(rows[0]["id"], 1);
+    assert_eq!(numbers(&rows, "id"), [1]);
 }

@@ -9,13 +9,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use chrono::{DateTime, TimeDelta, Utc};
-use cityloom::connect::{Connector, Open311, Open311Config, Polled, Row, Window};
+use cityloom::connect::{Connector, Open311, Open311Config, Polled, Rows, Window};
 use cityloom::model::{Clock, ManualClock, Micros};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::{Memory, Source, conforms, row};
+use super::{Memory, Row, Source, conforms, numbers, reader, row};
 
 /// Of a full answer.
 const FULL: usize = 3;
@@ -108,7 +108,7 @@ impl Server {
             most_bytes: 1 << 20,
             timeout: Duration::from_secs(2),
         };
-        Open311::new(config, Arc::clone(&self.clock) as Arc<dyn Clock>).unwrap()
+        Open311::new(config, Arc::clone(&self.clock) as Arc<dyn Clock>, reader()).unwrap()
     }
 
     /// Time goes by, and what is told changed in it, one after the other.
@@ -171,11 +171,15 @@ async fn full_windows_are_halved_until_every_request_has_come() {
             panic!("an answer")
         };
         cursor = Some(next);
-        come.extend(rows);
+        come.push(rows);
     }
-    assert!(come.iter().all(|row| row["service_group"] == "streets"), "{come:?}");
-    let ids: Vec<u64> = come.iter().map(|row| row["id"].as_u64().unwrap()).collect();
-    assert_eq!(ids, (0..100).collect::<Vec<_>>(), "each once, in the order of their changes");
+    let come = Rows::joined(come).unwrap();
+    assert!(come.texts("service_group").all(|group| group == Some("streets")), "{come:?}");
+    assert_eq!(
+        numbers(&come, "id"),
+        (0..100).collect::<Vec<_>>(),
+        "each once, in the order of their changes"
+    );
     let asked = server.kept.lock().unwrap().asked;
     assert!(asked < 400, "{asked} askings");
 }

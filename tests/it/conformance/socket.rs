@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use cityloom::connect::{Authority, Connector, Reading, Row, WebSocket, WebSocketConfig};
+use cityloom::connect::{Authority, Connector, Reading, WebSocket, WebSocketConfig};
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use tokio::sync::broadcast;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::brokers::Told;
-use super::{Memory, Source, conforms};
+use super::{Memory, Row, Source, conforms, reader};
 use crate::peers::{Gate, Pass};
 
 struct Socket {
@@ -51,16 +51,17 @@ impl Source for Socket {
     const MEMORY: Memory = Memory::Nothing;
 
     fn connector(&self) -> Box<dyn Connector> {
-        Box::new(WebSocket::new(WebSocketConfig {
+        let config = WebSocketConfig {
             url: format!("ws://{}/air", self.gate.address).parse().unwrap(),
             authority: Authority::default(),
             secret: None,
             subscribe: Some("everything, please".into()),
             reading: Reading { rows: "/data".into(), ..Reading::default() },
             gather: Duration::from_millis(50),
-            most_rows: 100,
+            most_messages: 100,
             most_bytes: 64 << 10,
-        }))
+        };
+        Box::new(WebSocket::new(config, reader()))
     }
 
     async fn tell(&self, rows: &[Row]) {
