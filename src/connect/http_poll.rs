@@ -80,7 +80,7 @@ impl HttpPoll {
         let listed = apart::answer(&self.reader, Document::Atom, feed).await?;
         let (news, mut now) = seen.news(listed)?;
         let entries = news.batch.num_rows();
-        let mut told = vec![Rows { batch: news.batch.slice(0, 0), ..news.clone() }];
+        let mut told = vec![Rows { unreadable: news.unreadable.clone(), ..Rows::none() }];
         for (id, link) in news.texts("id").zip(news.texts("link")).take(MOST_ALERTS) {
             let (id, link) = (id.unwrap_or_default(), link.unwrap_or_default());
             let link = self.config.url.join(link);

@@ -54,6 +54,12 @@ struct Cursor {
     after: Vec<String>,
 }
 
+/// Rows as the database told them, each as JSON beside its key, and where they end.
+struct Told {
+    payloads: Vec<Payload>,
+    cursor: Value,
+}
+
 impl Postgres {
     /// A connector of these settings.
     pub fn new(config: PostgresConfig, reader: Reader) -> Self {
@@ -61,7 +67,7 @@ impl Postgres {
     }
 
     /// A connection lasts for one asking: nothing is left behind on either side.
-    async fn ask(&self, held: Option<&Cursor>) -> Result<Polled, Trouble> {
+    async fn ask(&self, held: Option<&Cursor>) -> Result<Option<Told>, Trouble> {
         let mut server = self.config.server.clone();
         server.application_name("cityloom").connect_timeout(self.config.timeout);
         if let Some(password) = &self.config.password {
@@ -88,9 +94,9 @@ impl Postgres {
         client: Client,
         connection: impl Future<Output = Result<(), Error>>,
         held: Option<&Cursor>,
-    ) -> Result<Polled, Trouble> {
+    ) -> Result<Option<Told>, Trouble> {
         tokio::select! {
-            polled = self.rows(&client, held) => polled,
+            told = self.rows(&client, held) => told,
             ended = connection => Err(match ended {
                 Err(error) => told(&error),
                 Ok(()) => Trouble::passing("the database hung up"),
@@ -98,7 +104,7 @@ impl Postgres {
         }
     }
 
-    async fn rows(&self, client: &Client, held: Option<&Cursor>) -> Result<Polled, Trouble> {
+    async fn rows(&self, client: &Client, held: Option<&Cursor>) -> Result<Option<Told>, Trouble> {
         let failed = |error: Error| told(&error);
         let timeout = self.config.timeout.as_millis();
         let quiet = format!("SET default_transaction_read_only = on; SET statement_timeout = {timeout}");
@@ -133,11 +139,10 @@ impl Postgres {
             payloads.push(Payload { topic: key.join(", "), bytes: row.into() });
             last = Some(key);
         }
-        let Some(after) = last else { return Ok(Polled::Unchanged) };
+        let Some(after) = last else { return Ok(None) };
         let cursor = serde_json::to_value(Cursor { columns, after })
             .map_err(|error| Trouble::Lasting(error.to_string()))?;
-        let rows = apart::messages(&self.reader, &Reading::default(), payloads).await?;
-        Ok(Polled::Rows { rows, cursor })
+        Ok(Some(Told { payloads, cursor }))
     }
 
     fn columns(&self) -> Vec<String> {
@@ -178,10 +183,13 @@ impl Connector for Postgres {
         let held = cursor.and_then(|cursor| Cursor::deserialize(cursor).ok());
         let held =
             held.filter(|held| held.columns == self.columns() && held.after.len() == held.columns.len());
-        let polled = tokio::time::timeout(self.config.timeout, self.ask(held.as_ref())).await;
+        let told = tokio::time::timeout(self.config.timeout, self.ask(held.as_ref())).await;
+        let told = told.map_err(|_| Trouble::passing("the database does not answer in time"))??;
+        let Some(Told { payloads, cursor }) = told else { return Ok(Polled::Unchanged) };
+        let rows = apart::messages(&self.reader, &Reading::default(), payloads).await;
         // Until the next asking it has nothing to read.
         self.reader.rest();
-        polled.map_err(|_| Trouble::passing("the database does not answer in time"))?
+        Ok(Polled::Rows { rows: rows?, cursor })
     }
 }
 

@@ -77,9 +77,11 @@ impl Reader {
         Rows::joined(all).map_err(|error| Error::Scratch(error.to_string()))
     }
 
-    /// Ends the child, where there is one. The next reading starts another.
+    /// Ends the child, where there is one that does not read just now. The next reading starts another.
     pub fn rest(&self) {
-        drop(self.child.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if let Ok(mut child) = self.child.try_lock() {
+            drop(child.take());
+        }
     }
 
     fn apart(
@@ -105,7 +107,7 @@ impl Reader {
     }
 }
 
-/// Parts that are read at once.
+/// Payloads that are read at once.
 fn portions(payloads: &[Payload]) -> impl Iterator<Item = &[Payload]> {
     let mut bytes = 0;
     payloads.chunk_by(move |one, next| {

@@ -125,7 +125,7 @@ fn read(decoder: &Decoder, document: Document, bytes: &[u8]) -> Result<Vec<Row>,
 
 /// What each row says.
 fn told(rows: &Rows) -> Vec<Row> {
-    assert_eq!(rows.unreadable, []);
+    assert_eq!((rows.unreadable.len(), rows.numbers.len()), (0, rows.batch.num_rows()));
     let mut told = vec![Row::new(); rows.batch.num_rows()];
     for field in rows.batch.schema().fields() {
         for (row, text) in told.iter_mut().zip(rows.texts(field.name())) {
@@ -263,6 +263,9 @@ async fn a_feed_of_alerts_is_followed_and_not_astray() {
         cursor = Some(next);
     }
     let come = Rows::joined(come).unwrap();
+    let numbers: BTreeSet<i64> = come.numbers.iter().copied().collect();
+    assert_eq!((numbers.len(), come.batch.num_rows()), (69, 69), "each row has a number of its own");
+    assert!(!come.has("link"), "what the feed lists is no alert");
     let names: BTreeSet<&str> = come.texts("identifier").flatten().collect();
     assert_eq!(names.len(), 69);
     let [broken] = come.unreadable.as_slice() else { panic!("{:?}", come.unreadable) };
