@@ -37,7 +37,7 @@ pub struct Confines {
     pub memory: u64,
     /// Seconds of processor time, and of waiting for its next rows in all.
     pub seconds: u64,
-    /// So many children at once; further files wait.
+    /// So many children that read files at once, and as many that read documents of live sources; what comes then waits.
     pub children: usize,
 }
 

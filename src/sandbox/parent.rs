@@ -23,21 +23,38 @@ const LARGE: usize = 1 << 20;
 /// The exit code of a panic.
 const PANICKED: i32 = 101;
 
-/// Children, so many at once.
+/// Children, so many at once of either kind: a source that is listened to does not wait for anybody's large files.
 #[derive(Debug)]
 pub(super) struct Pool {
     program: PathBuf,
     confines: Confines,
-    running: Mutex<usize>,
+    files: Slots,
+    documents: Slots,
+}
+
+/// Children that work.
+#[derive(Debug, Default)]
+struct Slots {
+    working: Mutex<usize>,
     ended: Condvar,
 }
 
-/// The right to have a child.
-struct Slot<'p>(&'p Pool);
+impl Slots {
+    /// Waits until fewer than so many work.
+    fn take(&self, most: usize) -> Slot<'_> {
+        let full = |working: &mut usize| *working >= most.max(1);
+        let working = self.working.lock().unwrap_or_else(PoisonError::into_inner);
+        *self.ended.wait_while(working, full).unwrap_or_else(PoisonError::into_inner) += 1;
+        Slot(self)
+    }
+}
+
+/// The right to have a child that works.
+struct Slot<'p>(&'p Slots);
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        *self.0.running.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        *self.0.working.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
         self.0.ended.notify_one();
     }
 }
@@ -67,15 +84,7 @@ impl Drop for Running {
 
 impl Pool {
     pub(super) fn new(program: PathBuf, confines: Confines) -> Self {
-        Self { program, confines, running: Mutex::new(0), ended: Condvar::new() }
-    }
-
-    fn slot(&self) -> Slot<'_> {
-        let full = |running: &mut usize| *running >= self.confines.children.max(1);
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut running = self.ended.wait_while(running, full).unwrap_or_else(PoisonError::into_inner);
-        *running += 1;
-        Slot(self)
+        Self { program, confines, files: Slots::default(), documents: Slots::default() }
     }
 
     pub(super) fn decode(
@@ -88,7 +97,7 @@ impl Pool {
     ) -> Result<ReadAs, Error> {
         let total = file.metadata().map_or(0, |metadata| metadata.len());
         progress.total.store(total, Ordering::Relaxed);
-        let _slot = self.slot();
+        let _slot = self.files.take(self.confines.children);
         let job = Job::File { name: name.to_owned(), request: request.clone(), confines: self.confines };
         let mut running = self.start(file, &job).map_err(|error| self.unable(&error))?;
         let mut tally = Tally::default();
@@ -115,7 +124,7 @@ impl Pool {
         asking: Asking<'_>,
         payloads: &[Payload],
     ) -> (Option<Reading>, Result<Vec<Rows>, Error>) {
-        let _slot = self.slot();
+        let _slot = self.documents.take(self.confines.children);
         let mut child = match known.map_or_else(|| self.start_reading(asking), Ok) {
             Ok(child) => child,
             Err(error) => return (None, Err(self.unable(&error))),
@@ -141,7 +150,7 @@ impl Pool {
     ) -> Result<Result<Vec<Rows>, Error>, Error> {
         match frame::write_documents(&mut running.socket, asking.document, payloads) {
             // It is gone; why is told when it is listened to.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            Err(error) if is_gone(&error) => {}
             Err(error) => return Err(Error::Unable(format!("the decoder takes nothing: {error}"))),
             Ok(()) => {}
         }
@@ -200,7 +209,7 @@ impl Pool {
         running.socket.set_write_timeout(Some(self.confines.patience()))?;
         match frame::write_job(&mut running.socket, job) {
             // It is gone already; why is told when it is listened to.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(running),
+            Err(error) if is_gone(&error) => Ok(running),
             Err(error) => Err(error),
             Ok(()) => Ok(running),
         }
@@ -244,6 +253,11 @@ impl Pool {
             corrupt(&format!("its decoder ended with {ended}"))
         }
     }
+}
+
+/// Whether nobody is at the other end any more.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 fn corrupt(why: &str) -> Error {

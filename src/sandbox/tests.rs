@@ -167,28 +167,60 @@ mod endings {
         if let Error::Beyond { bound, .. } = error { Some(*bound) } else { None }
     }
 
+    /// A script as a decoder, and where it notes its starts.
+    fn scripted(folder: &std::path::Path, script: &str) -> (PathBuf, PathBuf) {
+        let (program, started) = (folder.join("decoder"), folder.join("started"));
+        let script = format!("#!/bin/sh\necho . >> {}\n{script}\n", started.display());
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        (program, started)
+    }
+
+    /// It answers that there is nothing.
+    const NOTHING: &str = r#"printf '\004\015\000\000\000{"Read":null}' >&1"#;
+
     /// A child that ends before it reads a second time is no reason to refuse what comes then.
     #[test]
     fn a_child_that_is_gone_is_another_childs_reason_to_start() {
         let folder = tempfile::tempdir().unwrap();
-        let (program, started) = (folder.path().join("decoder"), folder.path().join("started"));
-        // It answers one question, that there is nothing, and ends.
-        let script = format!(
-            "#!/bin/sh\necho . >> {}\nprintf '\\004\\015\\000\\000\\000{{\"Read\":null}}' >&1\nsleep 0.2\n",
-            started.display()
-        );
-        std::fs::write(&program, script).unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let reader = Decoder::child(program, Limits::default(), Confines::default())
-            .reader(["a"].into_iter().collect());
+        let (program, started) = scripted(folder.path(), NOTHING);
+        let decoder = Decoder::child(program, Limits::default(), Confines::default());
+        let reader = decoder.reader(["a"].into_iter().collect());
         let messages = Document::Messages(decode::Reading::default());
         for _ in 0..3 {
-            let told = reader.read(&messages, &[Payload::whole("{}")]);
-            assert_eq!(told, Ok(Rows::none()));
-            std::thread::sleep(Duration::from_millis(300));
+            assert_eq!(reader.read(&messages, &[Payload::whole("{}")]), Ok(Rows::none()));
         }
         assert_eq!(std::fs::read_to_string(&started).unwrap().lines().count(), 3);
-        drop(reader);
+    }
+
+    /// The only child that may read files is busy; a live source is read all the same.
+    #[test]
+    fn a_live_source_does_not_wait_for_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let enough = folder.path().join("enough");
+        let busy = format!(
+            "if [ -s /dev/stdin ]; then while [ ! -e {} ]; do sleep 0.05; done; fi",
+            enough.display()
+        );
+        let (program, started) = scripted(folder.path(), &format!("{busy}\n{NOTHING}"));
+        let confines = Confines { children: 1, ..Confines::default() };
+        let decoder = Decoder::child(program, Limits::default(), confines);
+        let reader = decoder.reader(["a"].into_iter().collect());
+        let busy = std::thread::spawn(move || {
+            let mut file = tempfile::tempfile().unwrap();
+            std::io::Write::write_all(&mut file, b"a\n1\n").unwrap();
+            std::io::Seek::rewind(&mut file).unwrap();
+            decoder.decode("a.csv", file, &request(), &Arc::default(), &mut |_| Ok(())).unwrap_err()
+        });
+        while !started.exists() {
+            std::thread::yield_now();
+        }
+        let messages = Document::Messages(decode::Reading::default());
+        assert_eq!(reader.read(&messages, &[Payload::whole("{}")]), Ok(Rows::none()));
+        assert!(!busy.is_finished(), "the file is still read");
+        std::fs::write(&enough, "").unwrap();
+        let told = busy.join().unwrap().to_string();
+        assert!(told.contains("does not say how it was read"), "{told}");
     }
 
     #[test]
