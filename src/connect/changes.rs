@@ -24,8 +24,8 @@ impl Seen {
         let mut now = Self::default();
         let mut is_new = |print: u64| now.0.insert(print) && !self.0.contains(&print);
         let fresh: Vec<bool> = prints(&rows).into_iter().map(&mut is_new).collect();
-        let news = rows.kept(&fresh, |line| is_new(of_text(&line.text)));
-        Ok((news.map_err(|error| Trouble::passing(error.to_string()))?, now))
+        let news = rows.kept(&fresh, |line| is_new(of_text(&line.text)))?;
+        Ok((news, now))
     }
 
     /// Forgets rows: they are new again the next time.

@@ -109,8 +109,7 @@ impl HttpPoll {
         if left > 0 {
             now.forget(&news.after(MOST_ALERTS));
         }
-        let told = Rows::joined(told).map_err(|error| Trouble::passing(error.to_string()))?;
-        Ok((told, now, left == 0))
+        Ok((Rows::joined(told)?, now, left == 0))
     }
 
     async fn asked(&self, cursor: Option<&Value>) -> Result<Polled, Trouble> {

@@ -49,6 +49,7 @@ pub mod fuzzing {
 
 use std::time::Duration;
 
+use arrow::error::ArrowError;
 use async_trait::async_trait;
 use serde_json::Value;
 
@@ -113,6 +114,13 @@ pub enum Trouble {
     /// Somebody must change the source or its settings.
     #[error("{0}")]
     Lasting(String),
+}
+
+/// Rows that do not make a batch are of this asking alone.
+impl From<ArrowError> for Trouble {
+    fn from(error: ArrowError) -> Self {
+        Self::passing(error.to_string())
+    }
 }
 
 impl Trouble {

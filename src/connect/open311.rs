@@ -133,7 +133,7 @@ impl Open311 {
         }
         let group = |code: Option<&str>| self.groups.get(code?)?.clone();
         let groups: StringArray = rows.texts(CODE).map(group).collect();
-        rows.with("service_group", groups).map_err(|error| Trouble::passing(error.to_string()))
+        Ok(rows.with("service_group", groups)?)
     }
 
     async fn asked(&mut self, cursor: Option<&Value>) -> Result<Polled, Trouble> {
@@ -172,7 +172,7 @@ impl Open311 {
             }
             through = to;
         }
-        let rows = Rows::joined(told).map_err(|error| Trouble::passing(error.to_string()))?;
+        let rows = Rows::joined(told)?;
         let rows = if rows.is_empty() { rows } else { self.grouped(rows).await? };
         let seen = if met == Seen::default() { seen } else { met };
         let next = json!(Cursor { through, seen: seen.to_text() });

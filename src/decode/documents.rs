@@ -72,15 +72,7 @@ pub fn read_document<'p>(
     let limits = &document.within(limits);
     let mut tally = Tally::default();
     let sink = &mut |rows: Rows| tally.count(&rows, limits).and_then(|()| sink(rows));
-    let always = document.columns();
-    let own: Names;
-    let names = if always.is_empty() {
-        names
-    } else {
-        own = always.iter().copied().collect();
-        &own
-    };
-    let mut rows = NamedBatch::new(names, always, limits, sink);
+    let mut rows = NamedBatch::new(names, document.columns(), limits, sink);
     for (topic, packed) in payloads {
         match (document, unpack::whole(packed, limits)) {
             (Document::Messages(reading), bytes) => message::read(reading, topic, packed, bytes, &mut rows)?,

@@ -1,4 +1,5 @@
-//! Bytes of a file become Arrow batches in the columns that somebody wants: one file per format.
+//! Bytes of a file, or of what a live source tells, become Arrow batches in the columns that somebody wants: one file per
+//! format.
 //!
 //! Text formats come out as text; what the values mean is decided by `contract`. A line that is no row is handed
 //! on as unreadable; only a file that is not what its format says is an error.

@@ -65,11 +65,9 @@ impl<'a, 'b> NamedBatch<'a, 'b> {
 
     /// Appends a row, or hands it on as unreadable where it is larger than a row may be.
     pub(super) fn row(&mut self, record: &Record) -> Result<(), Error> {
-        let values: Vec<(&String, Option<Cow<'_, str>>)> = record
-            .iter()
-            .filter(|(name, _)| self.names.want(name))
-            .map(|(name, it)| (name, as_text(it)))
-            .collect();
+        let wanted = |name: &str| self.always.contains(&name) || self.names.want(name);
+        let values: Vec<(&String, Option<Cow<'_, str>>)> =
+            record.iter().filter(|(name, _)| wanted(name)).map(|(name, it)| (name, as_text(it))).collect();
         if let Err(why) = bounded(record, self.limits).and_then(|()| self.fits(&values)) {
             return self.unreadable(&serde_json::to_vec(record).unwrap_or_default(), why);
         }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::Decoder;
 use super::frame::Asking;
-use super::parent::{Pool, Reading};
+use super::parent::{Pool, Running};
 use crate::decode::{Document, Error, Limits, Names, Rows, read_document};
 
 /// So many bytes are read at once, where they are of more than one message.
@@ -38,7 +38,7 @@ pub struct Reader {
     names: Names,
     limits: Limits,
     pool: Option<Arc<Pool>>,
-    child: Arc<Mutex<Option<Reading>>>,
+    child: Arc<Mutex<Option<Running>>>,
 }
 
 impl Decoder {

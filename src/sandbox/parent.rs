@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::documents::Payload;
-use super::frame::{self, Asking, Expected, Job, Said};
+use super::frame::{self, Asking, End, Expected, Job, Said};
 use super::{Confinement, Confines};
 use crate::decode::{Bound, Document, Error, Limits, Names, Progress, ReadAs, Request, Rows, Sink, Tally};
 
@@ -61,16 +61,12 @@ impl Drop for Slot<'_> {
 
 /// A child that is gone when this is.
 #[derive(Debug)]
-struct Running {
+pub(super) struct Running {
     child: Child,
     socket: UnixStream,
     /// How long it has been waited for.
     waited: Duration,
 }
-
-/// A child that reads documents of one source.
-#[derive(Debug)]
-pub(super) struct Reading(Running);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -100,19 +96,31 @@ impl Pool {
         let _slot = self.files.take(self.confines.children);
         let job = Job::File { name: name.to_owned(), request: request.clone(), confines: self.confines };
         let mut running = self.start(file, &job).map_err(|error| self.unable(&error))?;
+        let end = self.listen(&mut running, Expected::File(request), &request.limits, |rows, read| {
+            progress.bytes.store(read.min(total), Ordering::Relaxed);
+            sink(rows)
+        })?;
+        let read_as = Result::from(end)?;
+        read_as.ok_or_else(|| corrupt("its decoder does not say how it was read"))
+    }
+
+    /// Takes what a child tells until it comes to its end.
+    fn listen(
+        &self,
+        running: &mut Running,
+        expected: Expected<'_>,
+        limits: &Limits,
+        mut take: impl FnMut(Rows, u64) -> Result<(), Error>,
+    ) -> Result<End, Error> {
         let mut tally = Tally::default();
         loop {
-            match self.next(&mut running, Expected::File(request))? {
+            match self.next(running, expected)? {
                 Said::Confined(_) => {}
                 Said::Rows { rows, read } => {
-                    tally.count(&rows, &request.limits)?;
-                    progress.bytes.store(read.min(total), Ordering::Relaxed);
-                    sink(rows)?;
+                    tally.count(&rows, limits)?;
+                    take(rows, read)?;
                 }
-                Said::End(end) => {
-                    let read_as = Result::from(end)?;
-                    return read_as.ok_or_else(|| corrupt("its decoder does not say how it was read"));
-                }
+                Said::End(end) => return Ok(end),
             }
         }
     }
@@ -120,25 +128,25 @@ impl Pool {
     /// Asks a child for the rows of documents: that one, or a new one. It comes back where it may be asked again.
     pub(super) fn documents(
         &self,
-        known: Option<Reading>,
+        known: Option<Running>,
         asking: Asking<'_>,
         payloads: &[Payload],
-    ) -> (Option<Reading>, Result<Vec<Rows>, Error>) {
+    ) -> (Option<Running>, Result<Vec<Rows>, Error>) {
         let _slot = self.documents.take(self.confines.children);
         let mut child = match known.map_or_else(|| self.start_reading(asking), Ok) {
             Ok(child) => child,
             Err(error) => return (None, Err(self.unable(&error))),
         };
-        match self.told(&mut child.0, asking, payloads) {
+        match self.told(&mut child, asking, payloads) {
             Ok(told) => (Some(child).filter(|child| self.is_fresh(child, payloads)), told),
             Err(error) => (None, Err(error)),
         }
     }
 
-    fn start_reading(&self, asking: Asking<'_>) -> io::Result<Reading> {
+    fn start_reading(&self, asking: Asking<'_>) -> io::Result<Running> {
         let (names, limits) = (asking.names.clone(), *asking.limits);
         let job = Job::Documents { names, limits, confines: self.confines };
-        self.start(File::open("/dev/null")?, &job).map(Reading)
+        self.start(File::open("/dev/null")?, &job)
     }
 
     /// What the child tells of documents. Without an end of its telling it is the child's end.
@@ -154,24 +162,18 @@ impl Pool {
             Err(error) => return Err(Error::Unable(format!("the decoder takes nothing: {error}"))),
             Ok(()) => {}
         }
-        let (limits, mut tally) = (asking.document.within(asking.limits), Tally::default());
-        let mut all = Vec::new();
-        loop {
-            match self.next(running, Expected::Documents(asking))? {
-                Said::Confined(_) => {}
-                Said::Rows { rows, .. } => {
-                    tally.count(&rows, &limits)?;
-                    all.push(rows);
-                }
-                Said::End(end) => return Ok(Result::from(end).map(|_| all)),
-            }
-        }
+        let (limits, mut all) = (asking.document.within(asking.limits), Vec::new());
+        let end = self.listen(running, Expected::Documents(asking), &limits, |rows, _| {
+            all.push(rows);
+            Ok(())
+        })?;
+        Ok(Result::from(end).map(|_| all))
     }
 
     /// Whether a child may be asked again: its time is for all that it reads, and what it held it may not give back.
-    fn is_fresh(&self, child: &Reading, payloads: &[Payload]) -> bool {
+    fn is_fresh(&self, child: &Running, payloads: &[Payload]) -> bool {
         let bytes: usize = payloads.iter().map(|payload| payload.bytes.len()).sum();
-        child.0.waited < self.confines.patience() / 2 && bytes <= LARGE
+        child.waited < self.confines.patience() / 2 && bytes <= LARGE
     }
 
     /// Asks a child for nothing, to learn what holds it.
@@ -179,7 +181,7 @@ impl Pool {
         let asking =
             Asking { document: &Document::Cap, names: &Names::default(), limits: &Limits::default() };
         let mut child = self.start_reading(asking).map_err(|error| self.unable(&error))?;
-        match self.next(&mut child.0, Expected::Documents(asking))? {
+        match self.next(&mut child, Expected::Documents(asking))? {
             Said::Confined(confinement) => Ok(confinement),
             _ => Err(Error::Unable("the decoder does not say what holds it".into())),
         }
