@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::named_batch::NamedBatch;
-use super::{Error, Record};
+use super::{Error, Record, cut};
 
 /// Rows of one message at most.
 const MOST_ROWS: usize = 10_000;
@@ -48,7 +48,7 @@ pub(super) fn read(
         serde_json::from_slice::<Value>(&bytes).map_err(|error| format!("it is no JSON ({error})"))
     });
     let elements = value.as_ref().map_err(Clone::clone).and_then(|message| reading.elements(message));
-    let of_topic = |why: String| format!("a message of `{topic}`: {why}");
+    let of_topic = |why: String| format!("a message of `{}`: {why}", cut(topic.as_bytes()));
     let elements = match elements {
         Ok(elements) => elements,
         Err(why) => return rows.unreadable(packed, of_topic(why)),

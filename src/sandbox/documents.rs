@@ -13,7 +13,7 @@ use super::frame::Asking;
 use super::parent::{Pool, Running};
 use crate::decode::{Document, Error, Limits, Names, Rows, read_document};
 
-/// So many bytes are read at once, where they are of more than one message.
+/// So many bytes are read at once, topics and all, where they are of more than one message.
 const AT_ONCE: usize = 8 << 20;
 
 /// A document, or one of several messages.
@@ -109,10 +109,11 @@ impl Reader {
 
 /// Payloads that are read at once.
 fn portions(payloads: &[Payload]) -> impl Iterator<Item = &[Payload]> {
+    let size = |payload: &Payload| payload.topic.len() + payload.bytes.len();
     let mut bytes = 0;
     payloads.chunk_by(move |one, next| {
-        bytes += one.bytes.len();
-        let together = bytes + next.bytes.len() <= AT_ONCE;
+        bytes += size(one);
+        let together = bytes + size(next) <= AT_ONCE;
         if !together {
             bytes = 0;
         }

@@ -194,6 +194,15 @@ fn a_source_has_one_child_until_that_is_gone() {
     };
     (0..50).for_each(reads);
     assert_eq!(read("no JSON").unwrap().unreadable.len(), 2);
+    // A topic may be as long as its sender likes: it makes no frame too long, and hides no reason.
+    let odd = Payload { topic: "\u{1}".repeat(60_000), bytes: vec![1].into() };
+    let told = reader.read(&messages, &vec![odd; 400]).unwrap();
+    assert_eq!((told.unreadable.len(), told.unreadable[399].number), (400, 400));
+    assert!(
+        told.unreadable[0].why.ends_with("(expected value at line 1 column 1)"),
+        "{:?}",
+        told.unreadable[0]
+    );
     let first = started();
     assert_eq!(first.len(), 1, "one for all of them");
     // Somebody ends it while it has nothing to do: the next message is read by another.
