@@ -9,12 +9,12 @@ use cityloom::access::fuzzing::signed;
 use cityloom::access::{Audience, Bearer, Keys, Revoked, SigningKey, issue, verify};
 use cityloom::config::Settings;
 use cityloom::contract::{self, Contract, TimeFormat};
-use cityloom::decode::{self, Document, Error, Limits, Progress, ReadAs, Request, Rows};
+use cityloom::decode::{self, Document, Error, Limits, Payload, Progress, ReadAs, Request, Rows};
 use cityloom::fusion::Query;
 use cityloom::ingest::fuzzing::sift;
 use cityloom::model::{FeedName, LngLat, Micros};
 use cityloom::place::{Areas, Instants};
-use cityloom::sandbox::{Decoder, Payload, Reader};
+use cityloom::sandbox::{Decoder, Reader};
 use rustix::fs::{MemfdFlags, memfd_create};
 
 /// What time it is.

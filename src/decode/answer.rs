@@ -59,7 +59,7 @@ fn shown(body: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::{Document, Limits, Names, Rows, read_document};
+    use crate::decode::{Document, Limits, Names, Payload, Rows, read_document};
 
     fn read(body: &str, place: &RowPlace) -> Result<Rows, Error> {
         let (names, mut parts) = (["UID", "a"].into_iter().collect::<Names>(), Vec::new());
@@ -68,7 +68,7 @@ mod tests {
             parts.push(rows);
             Ok(())
         };
-        read_document(&document, [("", body.as_bytes())], &names, &Limits::default(), &mut sink)?;
+        read_document(&document, &[Payload::whole(body.to_owned())], &names, &Limits::default(), &mut sink)?;
         Ok(Rows::joined(parts).unwrap())
     }
 

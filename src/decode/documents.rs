@@ -1,5 +1,6 @@
 //! What live sources answer and send: documents that become rows of the names that somebody wants.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::answer::RowPlace;
@@ -29,6 +30,22 @@ pub enum Document {
     GtfsRealtime(Entity),
 }
 
+/// A document, or one of several messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payload {
+    /// Of a message.
+    pub topic: String,
+    /// As they came.
+    pub bytes: Bytes,
+}
+
+impl Payload {
+    /// A document.
+    pub fn whole(bytes: impl Into<Bytes>) -> Self {
+        Self { topic: String::new(), bytes: bytes.into() }
+    }
+}
+
 impl Document {
     /// The columns that its rows always have; none: those that are wanted and told.
     pub fn columns(&self) -> &'static [&'static str] {
@@ -56,15 +73,15 @@ impl Document {
     }
 }
 
-/// Reads a document, or some messages, each with its topic, and hands the rows to `sink`. Of JSON the columns are those of
+/// Reads a document, or some messages, and hands the rows to `sink`. Of JSON the columns are those of
 /// `names` that any row tells.
 ///
 /// # Errors
 /// [`Error`] where it is not what it should be; rows handed over before are then void. A message that is no row is
 /// unreadable and holds up nothing.
-pub fn read_document<'p>(
+pub fn read_document(
     document: &Document,
-    payloads: impl IntoIterator<Item = (&'p str, &'p [u8])>,
+    payloads: &[Payload],
     names: &Names,
     limits: &Limits,
     sink: &mut Sink<'_>,
@@ -73,7 +90,7 @@ pub fn read_document<'p>(
     let mut tally = Tally::default();
     let sink = &mut |rows: Rows| tally.count(&rows, limits).and_then(|()| sink(rows));
     let mut rows = NamedBatch::new(names, document.columns(), limits, sink);
-    for (topic, packed) in payloads {
+    for Payload { topic, bytes: packed } in payloads {
         match (document, unpack::whole(packed, limits)) {
             (Document::Messages(reading), bytes) => message::read(reading, topic, packed, bytes, &mut rows)?,
             (_, Ok(bytes)) if bytes.is_empty() => return Err(Error::Empty),

@@ -131,7 +131,7 @@ fn in_brackets(path: &str) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::{Document, Limits, Names, Rows, read_document};
+    use crate::decode::{Document, Limits, Names, Payload, Rows, read_document};
 
     const NAMES: [&str; 9] =
         ["a", "sensor", "id", "datastream", "phenomenon_time", "phenomenon_end", "result", "lng", "lat"];
@@ -139,12 +139,13 @@ mod tests {
     fn read(reading: &Reading, topic: &str, payloads: &[&str]) -> Rows {
         let (names, mut told) = (NAMES.into_iter().collect::<Names>(), Vec::new());
         let document = Document::Messages(reading.clone());
-        let parts = payloads.iter().map(|payload| (topic, payload.as_bytes()));
+        let payload = |text: &&str| Payload { topic: topic.into(), bytes: (*text).to_owned().into() };
+        let payloads: Vec<Payload> = payloads.iter().map(payload).collect();
         let mut sink = |rows| {
             told.push(rows);
             Ok(())
         };
-        read_document(&document, parts, &names, &Limits::default(), &mut sink).unwrap();
+        read_document(&document, &payloads, &names, &Limits::default(), &mut sink).unwrap();
         Rows::joined(told).unwrap()
     }
 

@@ -29,7 +29,7 @@ mod xlsx;
 mod xml;
 
 pub use answer::RowPlace;
-pub use documents::{Document, read_document};
+pub use documents::{Document, Payload, read_document};
 pub use gtfs_realtime::Entity;
 pub use limits::{Bound, Limits};
 pub use message::{MessageFormat, Reading};

@@ -30,10 +30,11 @@ pub mod fuzzing {
 }
 
 pub use crate::decode::{
-    Document, Entity, Error as DecodeError, MessageFormat, Reading, RowPlace, Rows, Units, in_units, units_of,
+    Document, Entity, Error as DecodeError, MessageFormat, Payload, Reading, RowPlace, Rows, Units, in_units,
+    units_of,
 };
 pub use crate::lake::{Cursor, Tail};
-pub use crate::sandbox::{Decoder, Payload, Reader};
+pub use crate::sandbox::{Decoder, Reader};
 pub use bounds::Bounds;
 pub use feed::{Feed, Feeds, open_feeds};
 pub use footprint::{CellRows, Footprint, Mark};

@@ -6,31 +6,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
-
 use super::Decoder;
 use super::frame::Asking;
 use super::parent::{Pool, Running};
-use crate::decode::{Document, Error, Limits, Names, Rows, read_document};
+use crate::decode::{Document, Error, Limits, Names, Payload, Rows, read_document};
 
 /// So many bytes are read at once, topics and all, where they are of more than one message.
 const AT_ONCE: usize = 8 << 20;
-
-/// A document, or one of several messages.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Payload {
-    /// Of a message.
-    pub topic: String,
-    /// As they came.
-    pub bytes: Bytes,
-}
-
-impl Payload {
-    /// A document.
-    pub fn whole(bytes: impl Into<Bytes>) -> Self {
-        Self { topic: String::new(), bytes: bytes.into() }
-    }
-}
 
 /// Reads what one source answers and sends.
 #[derive(Debug, Clone)]
@@ -65,12 +47,11 @@ impl Reader {
             match &self.pool {
                 Some(pool) => self.apart(pool, document, some, &mut all)?,
                 None => {
-                    let told = some.iter().map(|payload| (payload.topic.as_str(), payload.bytes.as_ref()));
                     let mut sink = |rows: Rows| {
                         all.push(rows);
                         Ok(())
                     };
-                    read_document(document, told, &self.names, &self.limits, &mut sink)?;
+                    read_document(document, some, &self.names, &self.limits, &mut sink)?;
                 }
             }
         }

@@ -16,10 +16,9 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::documents::Payload;
 use super::{Confinement, Confines};
 use crate::decode::{
-    Bound, Document, Error, Limits, Names, Packing, ReadAs, Request, Rows, Unreadable, with_unit,
+    Bound, Document, Error, Limits, Names, Packing, Payload, ReadAs, Request, Rows, Unreadable, with_unit,
 };
 use crate::model::{LONGEST_UNIT, UNIT};
 

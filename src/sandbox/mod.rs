@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decode::{self, Limits, Progress, ReadAs, Request, Sink};
 pub use confine::Confinement;
-pub use documents::{Payload, Reader};
+pub use documents::Reader;
 pub use worker::run as run_worker;
 
 /// What a child may use.

@@ -11,10 +11,11 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::documents::Payload;
 use super::frame::{self, Asking, End, Expected, Job, Said};
 use super::{Confinement, Confines};
-use crate::decode::{Bound, Document, Error, Limits, Names, Progress, ReadAs, Request, Rows, Sink, Tally};
+use crate::decode::{
+    Bound, Document, Error, Limits, Names, Payload, Progress, ReadAs, Request, Rows, Sink, Tally,
+};
 
 /// The subcommand that is the child.
 const SUBCOMMAND: &str = "decode-worker";

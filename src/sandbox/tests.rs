@@ -8,7 +8,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::frame::{self, Asking, End, Expected, Said};
 use super::*;
-use crate::decode::{Bound, Document, Error, Rows, Unreadable};
+use crate::decode::{Bound, Document, Error, Payload, Rows, Unreadable};
 
 fn request() -> Request {
     Request {

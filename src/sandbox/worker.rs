@@ -70,9 +70,8 @@ fn decode_documents(
     out: &mut impl io::Write,
 ) -> io::Result<()> {
     while let Some((document, payloads)) = frame::read_documents(&mut asked)? {
-        let told = payloads.iter().map(|payload| (payload.topic.as_str(), payload.bytes.as_ref()));
         let mut sink = |rows: Rows| send(out, rows, 0);
-        let done = decode::read_document(&document, told, names, limits, &mut sink);
+        let done = decode::read_document(&document, &payloads, names, limits, &mut sink);
         frame::write_end(out, &End::from(done.map(|()| None)))?;
         out.flush()?;
     }

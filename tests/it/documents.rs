@@ -11,8 +11,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use cityloom::connect::{Answer, Connector, HttpPoll, HttpPollConfig, Polled, Trouble};
-use cityloom::decode::{Bound, Document, Entity, Error, Limits, Names, Reading, RowPlace, Rows};
-use cityloom::sandbox::{Confines, Decoder, Payload};
+use cityloom::decode::{Bound, Document, Entity, Error, Limits, Names, Payload, Reading, RowPlace, Rows};
+use cityloom::sandbox::{Confines, Decoder};
 use serde_json::{Map, Value};
 
 use crate::binary::real_data;
