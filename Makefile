@@ -17,7 +17,7 @@ WEB_SOURCES  := $(shell find web/src web/public web/index.html web/intake.html w
 bench-program = "$$($(CARGO) bench --locked --no-run --bench $(1) --message-format=json 2>/dev/null | sed -n 's/.*"executable":"\([^"]*$(1)-[^"]*\)".*/\1/p')"
 
 .DEFAULT_GOAL := help
-.PHONY: help tools demo build bench test soak setup lint fmt rust-test sql-test fuzz web-test e2e web clean
+.PHONY: help tools demo build bench test soak setup audit lint fmt rust-test sql-test fuzz web-test e2e web clean
 
 help:            ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -54,6 +54,9 @@ lint:            ## format and lints
 	@echo "== lints"
 	$(CARGO) clippy --all-targets --locked -- -D warnings
 	$(CARGO) clippy --locked --package cityloom-fuzz -- -D warnings
+
+audit:           ## known weaknesses in what it is built of, where cargo-deny and its database can be had
+	@CARGO="$(CARGO)" ./.ci/audit
 
 fmt:             ## format Rust and TypeScript
 	$(CARGO) fmt

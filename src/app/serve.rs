@@ -34,7 +34,7 @@ use crate::journal::{self, Audit, Audited, Channel, Desk, DeskConfig, JournalCon
 use crate::model::{Micros, Problem};
 use crate::sandbox::Confinement;
 use crate::server::stream::{CityInfo, StreamState};
-use crate::server::{self, Guard, Renewal, ServerState, TlsListener};
+use crate::server::{self, Guard, Pages, Renewal, ServerState, TlsListener};
 
 /// Records between the journal and the hub.
 const OUTLET_QUEUE: usize = 64;
@@ -54,6 +54,8 @@ pub struct ServeOptions {
     pub demo: Option<Demo>,
     /// Where metrics are read from.
     pub metrics: PrometheusHandle,
+    /// Where the pages are.
+    pub pages: Pages,
 }
 
 /// Serves until `shutdown`. `started` is told the address as soon as it is taken, and how it is spoken to. Queries run on `fusion`.
@@ -116,7 +118,7 @@ pub async fn serve(
     flows.spawn(listening);
     flows.spawn(uploads::run(Arc::clone(&workshop), parts, audit.clone(), shutdown.clone()));
     flows.spawn_on(tend::run(Arc::clone(&workshop), audit.clone(), shutdown.clone()), &fusion);
-    let served = tokio::spawn(door.serve(server::router(state), shutdown.clone()));
+    let served = tokio::spawn(door.serve(server::router(state, options.pages), shutdown.clone()));
     flows.spawn_on(behind::run(Arc::clone(&workshop), shutdown.clone()), &fusion);
 
     let outcome = until_end(&workshop, &mut flows, served, &shutdown).await?;

@@ -22,6 +22,7 @@ use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 use crate::app::{Demo, WorkshopOptions};
 use crate::ingest::{Terms, Units, units_of};
 use crate::sandbox;
+use crate::server::Pages;
 
 /// The exit code of a command that ran and found something wrong with what it was given.
 const FOUND_WRONG: u8 = 1;
@@ -201,8 +202,8 @@ fn scale(text: &str) -> Result<f64, String> {
     }
 }
 
-/// Runs the command that the process was started with.
-pub fn main() -> ExitCode {
+/// Runs the command that the process was started with; a served city shows `pages`.
+pub fn main(pages: Pages) -> ExitCode {
     let cli = Cli::parse();
     let options = WorkshopOptions {
         city: cli.city,
@@ -212,9 +213,9 @@ pub fn main() -> ExitCode {
         decoder: Some(this_program()),
     };
     let done = match cli.command {
-        Command::Serve(listen) => run::serve(options, listen.listen, None),
+        Command::Serve(listen) => run::serve(options, listen.listen, None, pages),
         Command::Demo { listen, scale, history } => {
-            run::serve(options, listen.listen, Some(Demo { scale, history_min: history }))
+            run::serve(options, listen.listen, Some(Demo { scale, history_min: history }), pages)
         }
         Command::Land { feed, files, contract, units, format } => {
             let terms = Terms { contract, units, ..Terms::default() };

@@ -12,6 +12,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::text;
 use crate::app::{self, Demo, ServeOptions, WorkshopOptions};
+use crate::server::Pages;
 
 /// Plans nest deeply and run on worker threads; the default 2 MiB is too little for deep ones.
 const STACK: usize = 8 << 20;
@@ -23,7 +24,12 @@ pub(super) fn once(command: impl Future<Output = Result<ExitCode>>) -> Result<Ex
 }
 
 /// Serves until the process is told to stop.
-pub(super) fn serve(workshop: WorkshopOptions, listen: SocketAddr, demo: Option<Demo>) -> Result<ExitCode> {
+pub(super) fn serve(
+    workshop: WorkshopOptions,
+    listen: SocketAddr,
+    demo: Option<Demo>,
+    pages: Pages,
+) -> Result<ExitCode> {
     logs("warn,cityloom=info");
     let buckets = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
     let metrics = PrometheusBuilder::new()
@@ -34,7 +40,7 @@ pub(super) fn serve(workshop: WorkshopOptions, listen: SocketAddr, demo: Option<
     let doors = runtime("doors")?;
     let fusion = runtime("fusion")?;
     let shutdown = CancellationToken::new();
-    let options = ServeOptions { workshop, listen, demo, metrics };
+    let options = ServeOptions { workshop, listen, demo, metrics, pages };
     let served = doors.block_on(async {
         tokio::spawn(stop_on_signal(shutdown.clone()));
         app::serve(options, fusion.handle().clone(), shutdown, |scheme, address| {

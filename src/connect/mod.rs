@@ -11,6 +11,7 @@ mod held;
 mod http;
 mod http_poll;
 mod mqtt;
+mod mqtt_session;
 mod nats;
 mod open311;
 mod postgres;

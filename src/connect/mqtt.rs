@@ -7,18 +7,17 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{
-    ConnectReturnCode, Filter, Packet, Publish, SubscribeReasonCode as Granted,
+use rumqttc::{
+    AckMode, AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, MqttOptions, Packet, Publish,
+    QoS, StateError, SubscribeFilter as Filter, SubscribeReasonCode as Granted, TlsConfiguration, Transport,
 };
-use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
-use rumqttc::{TlsConfiguration, Transport};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::held::{Held, Settled};
+use super::mqtt_session::ListenerSession;
 use super::secret::Login;
 use super::tls::Authority;
 use super::{Connector, Payload, Polled, Reader, Reading, Trouble, apart};
@@ -28,7 +27,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// How long an asking waits for a message; the connection lives on between askings.
 const LISTEN: Duration = Duration::from_secs(1);
 /// The broker hears of us at least so often.
-const KEEP_ALIVE: Duration = Duration::from_mins(1);
+const KEEP_ALIVE_S: u16 = 60;
 
 /// Which broker to listen to, and for what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,15 +93,15 @@ impl Mqtt {
 
     fn options(&self) -> Result<MqttOptions, Trouble> {
         let config = &self.config;
-        let mut options = MqttOptions::new(&config.client_id, &config.host, config.port);
+        let mut options = MqttOptions::new(&config.client_id, (config.host.as_str(), config.port));
         if let Some(authority) = &config.tls {
             options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(authority.client()?)));
         }
         if let Some(login) = &config.login {
             options.set_credentials(&login.user, login.password.read()?);
         }
-        options.set_clean_start(false).set_manual_acks(true).set_keep_alive(KEEP_ALIVE);
-        options.set_connection_timeout(CONNECT.as_secs());
+        options.set_clean_start(false).set_session_store(ListenerSession);
+        options.set_ack_mode(AckMode::Manual).set_keep_alive(KEEP_ALIVE_S).set_connect_timeout(CONNECT);
         options.set_session_expiry_interval(u32::try_from(config.keep.as_secs()).ok());
         options.set_receive_maximum(Some(config.most_messages));
         options.set_max_packet_size(Some(config.most_bytes));
@@ -110,8 +109,11 @@ impl Mqtt {
     }
 
     async fn connect(&mut self) -> Result<Connection, Trouble> {
-        let (client, mut events) =
-            AsyncClient::new(self.options()?, usize::from(self.config.most_messages) + 16);
+        let queued = usize::from(self.config.most_messages) + 16;
+        let (client, mut events) = AsyncClient::builder(self.options()?)
+            .capacity(queued)
+            .try_build()
+            .map_err(|error| Trouble::Lasting(format!("settings of the broker: {error}")))?;
         let filters = self.config.topics.iter().map(|topic| Filter::new(topic.clone(), QoS::AtLeastOnce));
         client.try_subscribe_many(filters).map_err(|error| Trouble::Lasting(format!("topics: {error}")))?;
         let (deadline, mut early) = (Instant::now() + CONNECT, VecDeque::new());
@@ -132,9 +134,6 @@ impl Mqtt {
                     };
                 }
                 Event::Incoming(Packet::Publish(message)) => early.push_back(message),
-                Event::Incoming(Packet::Disconnect(told)) => {
-                    return Err(Trouble::passing(format!("the broker hung up: {:?}", told.reason_code)));
-                }
                 _ => {}
             }
         }
@@ -155,9 +154,6 @@ impl Mqtt {
                     if messages.len() == 1 {
                         deadline = begun(&messages);
                     }
-                }
-                Ok(Ok(Event::Incoming(Packet::Disconnect(told)))) => {
-                    return Err(Trouble::passing(format!("the broker hung up: {:?}", told.reason_code)));
                 }
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => return Err(broken(&error)),
@@ -246,6 +242,9 @@ fn broken(error: &ConnectionError) -> Trouble {
         ) => Trouble::Lasting(format!(
             "the broker refuses us: {code:?}; user, password or client_id must change"
         )),
+        ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, .. }) => {
+            Trouble::passing(format!("the broker hung up: {reason_code:?}"))
+        }
         ConnectionError::Tls(error) => Trouble::Lasting(format!("TLS with the broker: {error}")),
         error => Trouble::passing(format!("the connection to the broker broke: {error}")),
     }

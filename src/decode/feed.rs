@@ -1,8 +1,8 @@
 //! Atom: what a feed lists and where it is, a row each.
 
-use quick_xml::Reader;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesStart, Event};
+use quick_xml::{Reader, XmlVersion};
 use serde_json::Value;
 
 use super::{Error, Record, xml};
@@ -32,26 +32,26 @@ pub(super) fn records(bytes: &[u8]) -> Result<Vec<Record>, Error> {
     let refused = |why: String| Error::Unreadable { format: FORMAT, why };
     let text = xml::checked(FORMAT, bytes, xml::Texts::Anywhere)?;
     let mut reader = Reader::from_str(&text);
-    let (mut path, mut entries, mut entry) = (Vec::<Vec<u8>>::new(), Vec::new(), Entry::default());
+    let (mut path, mut entries, mut entry) = (Vec::<String>::new(), Vec::new(), Entry::default());
     let mut begun = false;
     loop {
         let event = reader.read_event().map_err(|error| refused(error.to_string()))?;
         // Depth 2 is `feed/entry`, depth 3 what it says of itself.
-        let inside = path.get(1).is_some_and(|name| name == b"entry");
+        let inside = path.get(1).is_some_and(|name| name == "entry");
         match event {
             Event::Eof => break,
             Event::Start(start) => {
-                let name = start.local_name().as_ref().to_vec();
-                if path.is_empty() && name != b"feed" {
-                    return Err(refused(format!("it is a `{}`", String::from_utf8_lossy(&name))));
+                let name = start.local_name().as_ref().to_owned();
+                if path.is_empty() && name != "feed" {
+                    return Err(refused(format!("it is a `{name}`")));
                 }
-                if inside && path.len() == 2 && name == b"link" {
+                if inside && path.len() == 2 && name == "link" {
                     take_link(&mut entry, &start).map_err(&refused)?;
                 }
                 begun = true;
                 path.push(name);
             }
-            Event::Empty(start) if inside && path.len() == 2 && start.local_name().as_ref() == b"link" => {
+            Event::Empty(start) if inside && path.len() == 2 && start.local_name().as_ref() == "link" => {
                 take_link(&mut entry, &start).map_err(&refused)?;
             }
             Event::End(_) => {
@@ -65,13 +65,11 @@ pub(super) fn records(bytes: &[u8]) -> Result<Vec<Record>, Error> {
                 path.pop();
             }
             Event::Text(text) => {
-                let text = text.decode().map_err(|error| refused(error.to_string()))?;
                 if let Some(value) = field(&mut entry, &path, inside) {
                     value.push_str(text.trim());
                 }
             }
             Event::GeneralRef(name) => {
-                let name = name.decode().map_err(|error| refused(error.to_string()))?;
                 let text = resolve_predefined_entity(&name).unwrap_or_default();
                 if let Some(value) = field(&mut entry, &path, inside) {
                     value.push_str(text);
@@ -84,10 +82,10 @@ pub(super) fn records(bytes: &[u8]) -> Result<Vec<Record>, Error> {
 }
 
 /// What the text at this place says.
-fn field<'e>(entry: &'e mut Entry, path: &[Vec<u8>], inside: bool) -> Option<&'e mut String> {
+fn field<'e>(entry: &'e mut Entry, path: &[String], inside: bool) -> Option<&'e mut String> {
     match (inside, path) {
-        (true, [_, _, name]) if name == b"id" => Some(&mut entry.id),
-        (true, [_, _, name]) if name == b"updated" => Some(&mut entry.updated),
+        (true, [_, _, name]) if name == "id" => Some(&mut entry.id),
+        (true, [_, _, name]) if name == "updated" => Some(&mut entry.updated),
         _ => None,
     }
 }
@@ -96,7 +94,8 @@ fn field<'e>(entry: &'e mut Entry, path: &[Vec<u8>], inside: bool) -> Option<&'e
 fn take_link(entry: &mut Entry, link: &BytesStart<'_>) -> Result<(), String> {
     let attribute = |name: &str| -> Result<Option<String>, String> {
         let found = link.try_get_attribute(name).map_err(|error| error.to_string())?;
-        let value = found.map(|found| found.unescape_value().map(std::borrow::Cow::into_owned));
+        let value = found
+            .map(|found| found.normalized_value(XmlVersion::Implicit1_0).map(std::borrow::Cow::into_owned));
         value.transpose().map_err(|error| error.to_string())
     };
     let Some(href) = attribute("href")? else { return Ok(()) };

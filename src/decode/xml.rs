@@ -41,7 +41,7 @@ pub(super) fn checked<'a>(
         let event = reader.read_event().map_err(|error| refused(error.to_string()))?;
         let (element, words) = match &event {
             Event::Start(_) | Event::Empty(_) => (true, false),
-            Event::Text(text) => (false, !text.iter().all(u8::is_ascii_whitespace)),
+            Event::Text(text) => (false, !text.bytes().all(|byte| byte.is_ascii_whitespace())),
             Event::CData(_) | Event::GeneralRef(_) => (false, true),
             _ => (false, false),
         };

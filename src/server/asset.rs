@@ -3,24 +3,22 @@
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use rust_embed::RustEmbed;
+use rust_embed::EmbeddedFile;
 
 use super::error::Error;
 
-#[derive(RustEmbed)]
-#[folder = "web/dist"]
-#[allow_missing = true]
-struct Dist;
+/// Where the pages are: what lies at a path below `web/dist`.
+pub type Pages = fn(&str) -> Option<EmbeddedFile>;
 
 /// A file of `web/dist`; `/` is the wall, `/intake` the data officers' page.
-pub(super) async fn serve(headers: HeaderMap, request: Request) -> Response {
+pub(super) fn serve(pages: Pages, headers: &HeaderMap, request: &Request) -> Response {
     let path = request.uri().path().trim_start_matches('/');
     let path = match path {
         "" => "index.html",
         "intake" => "intake.html",
         other => other,
     };
-    let Some(file) = Dist::get(path) else {
+    let Some(file) = pages(path) else {
         if path == "index.html" || path == "intake.html" {
             let why = "this binary was built without its pages; run `make web` and build again";
             return Error::new(StatusCode::NOT_FOUND, "NO_PAGES", why).into_response();

@@ -20,6 +20,7 @@ pub mod fuzzing {
     pub use super::stream::fuzzing::screen;
 }
 
+pub use asset::Pages;
 pub use guard::{Guard, Renewal};
 pub use listen::{TlsError, TlsListener};
 pub use router::{ROUTES, router};

@@ -1,8 +1,10 @@
 //! Every route, in one place.
 
+use std::future::ready;
+
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -14,7 +16,7 @@ use super::error::Error;
 use super::gate::gate;
 use super::routes::{areas, feeds, health, layers, rejects, resumable, session, submissions, tasks};
 use super::state::ServerState;
-use super::{asset, stream};
+use super::{Pages, asset, stream};
 
 /// Every path with its methods, as `docs/openapi.json` describes them.
 pub const ROUTES: [(&str, &str); 27] = [
@@ -52,7 +54,7 @@ const POLICY: &str = "default-src 'self'; worker-src 'self' blob:; img-src 'self
                       style-src 'self' 'unsafe-inline'; frame-ancestors 'self'; base-uri 'none'; object-src 'none'";
 
 /// The whole of the server.
-pub fn router(state: ServerState) -> Router {
+pub fn router(state: ServerState, pages: Pages) -> Router {
     let header = |name, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
     let packed = CompressionLayer::new().compress_when(
         DefaultPredicate::new().and(NotForContentType::const_new("application/vnd.apache.arrow.stream")),
@@ -97,7 +99,7 @@ pub fn router(state: ServerState) -> Router {
         .route("/api/orders/{id}/close", post(tasks::close))
         .route_layer(middleware::from_fn_with_state(state.clone(), gate))
         // The pages are no secret, and hold the place where a token is typed in.
-        .fallback(asset::serve)
+        .fallback(move |headers: HeaderMap, request: Request| ready(asset::serve(pages, &headers, &request)))
         .with_state(state.clone())
         .layer(packed)
         .merge(stream::routes(state.stream))

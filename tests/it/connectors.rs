@@ -14,9 +14,7 @@ use axum::routing::get;
 use cityloom::app::{Workshop, WorkshopOptions};
 use cityloom::config::Connector;
 use cityloom::connect::{Health, Runner};
-use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::Packet;
-use rumqttc::v5::{AsyncClient, Event, MqttOptions};
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions, QoS};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -303,11 +301,11 @@ async fn a_feed_that_goes_quiet_is_told_and_so_is_its_return() {
 
 /// A reading as a sensor's gateway publishes it.
 async fn publish(broker: &Daemon, topic: &str, payloads: &[String]) {
-    let mut options = MqttOptions::new(uuid::Uuid::now_v7(), "127.0.0.1", broker.address.port());
-    options.set_credentials("city", "br0ker").set_keep_alive(Duration::from_mins(1));
-    let (client, mut events) = AsyncClient::new(options, payloads.len() + 1);
+    let mut options = MqttOptions::new(uuid::Uuid::now_v7(), ("127.0.0.1", broker.address.port()));
+    options.set_credentials("city", "br0ker").set_keep_alive(60);
+    let (client, mut events) = AsyncClient::builder(options).capacity(payloads.len() + 1).build();
     for payload in payloads {
-        client.try_publish(topic, QoS::AtLeastOnce, false, payload.clone()).unwrap();
+        client.try_publish(topic, payload.clone(), PublishOptions::new(QoS::AtLeastOnce)).unwrap();
     }
     let mut owed = payloads.len();
     while owed > 0 {

@@ -39,6 +39,7 @@ mod samples;
 mod serve;
 mod server;
 mod stream;
+mod supply;
 mod tidy;
 mod tolerance;
 mod units;

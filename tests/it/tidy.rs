@@ -81,7 +81,7 @@ fn sources() -> Vec<Source> {
     found
 }
 
-fn holds(broken: &[String], mend: &str) {
+pub fn holds(broken: &[String], mend: &str) {
     assert!(broken.is_empty(), "\n{}\n\nTo mend it: {mend}\n", broken.join("\n"));
 }
 

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use async_nats::jetstream;
 use cityloom::connect::{Connector, Mqtt, MqttConfig, Nats, NatsConfig, Reading};
-use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::Packet;
-use rumqttc::v5::{AsyncClient, Event, MqttOptions};
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions, QoS};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -42,12 +40,13 @@ impl<'a> Broker<'a> {
 
     /// Publishes past the gate, and returns when the broker has it.
     async fn publish(&self, payloads: Vec<String>) {
-        let mut options = MqttOptions::new(Uuid::now_v7(), "127.0.0.1", self.daemon.address.port());
-        options.set_keep_alive(Duration::from_mins(1));
-        let (client, mut events) = AsyncClient::new(options, payloads.len() + 1);
+        let mut options = MqttOptions::new(Uuid::now_v7(), ("127.0.0.1", self.daemon.address.port()));
+        options.set_keep_alive(60);
+        let (client, mut events) = AsyncClient::builder(options).capacity(payloads.len() + 1).build();
         let mut owed = payloads.len();
         for payload in payloads {
-            client.try_publish(format!("{}/air", self.name), QoS::AtLeastOnce, false, payload).unwrap();
+            let topic = format!("{}/air", self.name);
+            client.try_publish(topic, payload, PublishOptions::new(QoS::AtLeastOnce)).unwrap();
         }
         while owed > 0 {
             if let Event::Incoming(Packet::PubAck(_)) = events.poll().await.unwrap() {
