@@ -269,5 +269,5 @@ fn answers(bytes: &[u8]) {
 
 /// What a child that was taken over might say.
 fn child(bytes: &[u8]) {
-    cityloom::sandbox::fuzzing::said(bytes, &request());
+    cityloom::sandbox::fuzzing::messages(bytes, &request());
 }

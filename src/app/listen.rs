@@ -45,7 +45,7 @@ pub(super) async fn run(
                     audit.note(Audited { submission, ..Audited::by_city("submit", on, "landed") }, now);
                     board.source(name, now, None);
                 }
-                Health::Troubled { times, why } => {
+                Health::Failing { times, why } => {
                     tracing::warn!(feed.id = feed, source.name = name, times, "{why}");
                     if *times >= TOLD_AFTER {
                         let message = format!("connector {name}: {why}");

@@ -8,8 +8,8 @@ use url::Url;
 
 use super::raw_connectors as raw;
 use crate::connect::{
-    Answer, Authority, Document, Entity, HttpPollConfig, Login, MessageFormat, MqttConfig, NatsConfig,
-    Open311Config, PostgresConfig, PostgresServer, Reading, RowPlace, Secret, SecretAt, Source,
+    Answer, Authority, Document, Entity, HttpPollConfig, Login, MessageFormat, MessageOptions, MqttConfig,
+    NatsConfig, Open311Config, PostgresConfig, PostgresServer, RowPlace, Secret, SecretAt, Source,
     WebSocketConfig, Window,
 };
 use crate::contract::unit_is_known;
@@ -281,14 +281,14 @@ fn is_pointer(text: &str) -> Result<(), Wrong> {
     Err((text.to_owned(), format!("`{text}` is no JSON Pointer such as /features")))
 }
 
-fn reading(messages: raw::Messages) -> Result<Reading, Wrong> {
+fn reading(messages: raw::Messages) -> Result<MessageOptions, Wrong> {
     is_pointer(&messages.rows)?;
     is_pointer(&messages.row)?;
     let format = match messages.format {
         raw::Format::Json => MessageFormat::Json,
         raw::Format::SensorThings => MessageFormat::SensorThings,
     };
-    Ok(Reading { format, rows: messages.rows, row: messages.row, topic: messages.topic_column })
+    Ok(MessageOptions { format, rows: messages.rows, row: messages.row, topic: messages.topic_column })
 }
 
 fn gather(messages: &raw::Messages) -> Duration {

@@ -14,7 +14,7 @@ use crate::decode;
 use crate::ingest::Bounds;
 use crate::model::{FeedName, Problem};
 use crate::place::{AreaFields, Crs, LevelField};
-use crate::sandbox::Confines;
+use crate::sandbox::ResourceLimits;
 
 /// The settings' file in a city folder.
 pub(super) const FILE: &str = "cityloom.toml";
@@ -131,7 +131,7 @@ pub struct Limits {
     /// What a file may be made of.
     pub file: decode::Limits,
     /// What its decoding may use.
-    pub decoding: Confines,
+    pub decoding: ResourceLimits,
     /// How much comes in at once.
     pub intake: Bounds,
 }
@@ -217,7 +217,7 @@ fn access(root: &Path, raw: raw::Access, wrong: impl Fn(&str, String) -> Problem
 fn limits(raw: &raw::Limits) -> Limits {
     let mib = |given: Option<u64>, default: u64| given.map_or(default, |mib| mib.saturating_mul(1 << 20));
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    let (file, decoding, intake) = (decode::Limits::default(), Confines::default(), Bounds::default());
+    let (file, decoding, intake) = (decode::Limits::default(), ResourceLimits::default(), Bounds::default());
     Limits {
         upload: mib(raw.upload_mib, 5 << 30),
         query_memory: usize::try_from(mib(raw.query_memory_mib, 2 << 30)).unwrap_or(usize::MAX),
@@ -234,7 +234,7 @@ fn limits(raw: &raw::Limits) -> Limits {
             row_groups: raw.row_groups.unwrap_or(file.row_groups),
             row_group: mib(raw.row_group_mib, file.row_group),
         },
-        decoding: Confines {
+        decoding: ResourceLimits {
             memory: mib(raw.decode_memory_mib, decoding.memory),
             seconds: raw.decode_s.unwrap_or(decoding.seconds).clamp(1, 86_400),
             children: raw.decoders.unwrap_or(decoding.children).clamp(1, 256),

@@ -6,7 +6,7 @@ use reqwest::header::{HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode, Url};
 
-use super::Trouble;
+use super::PollError;
 use super::secret::SecretAt;
 
 /// A server cannot send a connector away for longer.
@@ -41,7 +41,7 @@ impl Asker {
         secret: Option<Secret>,
         most_bytes: usize,
         timeout: Duration,
-    ) -> Result<Self, Trouble> {
+    ) -> Result<Self, PollError> {
         // A secret goes to the host that it is for, and nowhere that this host points to.
         let stays = |attempt: reqwest::redirect::Attempt<'_>| {
             let from = attempt.previous().last().and_then(Url::host_str);
@@ -54,12 +54,12 @@ impl Asker {
             .timeout(timeout)
             .redirect(Policy::custom(stays))
             .build()
-            .map_err(|error| Trouble::Lasting(told(&error)))?;
+            .map_err(|error| PollError::Permanent(told(&error)))?;
         Ok(Self { client, host: url.host_str().map(str::to_owned), secret, most_bytes })
     }
 
     /// What the server answers, whatever it is.
-    pub(super) async fn ask(&self, url: Url, headers: &[(HeaderName, &str)]) -> Result<Response, Trouble> {
+    pub(super) async fn ask(&self, url: Url, headers: &[(HeaderName, &str)]) -> Result<Response, PollError> {
         let own = self.host.as_deref() == url.host_str();
         let mut request = self.client.get(url);
         if let Some(Secret { header, at }) = self.secret.as_ref().filter(|_| own) {
@@ -68,20 +68,20 @@ impl Asker {
         for (name, value) in headers {
             request = request.header(name, *value);
         }
-        request.send().await.map_err(|error| Trouble::passing(told(&error)))
+        request.send().await.map_err(|error| PollError::transient(told(&error)))
     }
 
     /// The body of an answer that is one.
-    pub(super) async fn get(&self, url: Url) -> Result<Vec<u8>, Trouble> {
+    pub(super) async fn get(&self, url: Url) -> Result<Vec<u8>, PollError> {
         let answer = self.ask(url, &[]).await?;
         if answer.status().is_success() { self.body(answer).await } else { Err(refused(&answer)) }
     }
 
     /// What it says, if it is not too much.
-    pub(super) async fn body(&self, mut answer: Response) -> Result<Vec<u8>, Trouble> {
+    pub(super) async fn body(&self, mut answer: Response) -> Result<Vec<u8>, PollError> {
         let most = self.most_bytes;
         let too_large = || {
-            Trouble::Lasting(format!(
+            PollError::Permanent(format!(
                 "the answer is larger than {most} bytes; raise most_mib, or ask for less at a time"
             ))
         };
@@ -89,7 +89,7 @@ impl Asker {
             return Err(too_large());
         }
         let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|error| Trouble::passing(told(&error)))? {
+        while let Some(chunk) = answer.chunk().await.map_err(|error| PollError::transient(told(&error)))? {
             if body.len() + chunk.len() > most {
                 return Err(too_large());
             }
@@ -105,16 +105,19 @@ pub(super) fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<String> {
 }
 
 /// Why an answer is none.
-pub(super) fn refused(answer: &Response) -> Trouble {
+pub(super) fn refused(answer: &Response) -> PollError {
     let why = format!("the server answers {}", answer.status());
     let passing = answer.status().is_server_error()
         || [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT].contains(&answer.status());
     if !passing {
-        return Trouble::Lasting(why);
+        return PollError::Permanent(why);
     }
     // A date instead of seconds is rare enough to be left to the backoff.
     let after = text_of(answer.headers(), RETRY_AFTER).and_then(|text| text.parse().ok());
-    Trouble::Passing { why, after: after.map(|seconds| Duration::from_secs(seconds).min(LONGEST_WAIT)) }
+    PollError::Transient {
+        why,
+        retry_after: after.map(|seconds| Duration::from_secs(seconds).min(LONGEST_WAIT)),
+    }
 }
 
 /// An error with its causes; the address is left out, it may hold a key.

@@ -9,9 +9,9 @@ use reqwest::{StatusCode, Url};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::changes::Seen;
+use super::changes::RowFingerprints;
 use super::http::{Asker, Secret, refused, text_of};
-use super::{Connector, Document, Payload, Polled, Reader, Rows, Trouble, apart};
+use super::{Connector, Document, Payload, PollError, PollOutcome, Reader, Rows, sandboxed};
 
 /// Alerts that are read at one asking; the rest is read at the next.
 const MOST_ALERTS: usize = 50;
@@ -64,7 +64,7 @@ impl HttpPoll {
     ///
     /// # Errors
     /// Where the machine's TLS cannot be set up.
-    pub fn new(config: HttpPollConfig, reader: Reader) -> Result<Self, Trouble> {
+    pub fn new(config: HttpPollConfig, reader: Reader) -> Result<Self, PollError> {
         let asker = Asker::new(&config.url, config.secret.clone(), config.most_bytes, config.timeout)?;
         Ok(Self { config, asker, reader })
     }
@@ -75,20 +75,20 @@ impl HttpPoll {
         &self,
         feed: Vec<u8>,
         hosts: &[String],
-        seen: &Seen,
-    ) -> Result<(Rows, Seen, bool), Trouble> {
-        let listed = apart::answer(&self.reader, Document::Atom, feed).await?;
+        seen: &RowFingerprints,
+    ) -> Result<(Rows, RowFingerprints, bool), PollError> {
+        let listed = sandboxed::answer(&self.reader, Document::Atom, feed).await?;
         let (news, mut now) = seen.news(listed)?;
         let entries = news.batch.num_rows();
         let mut told = vec![Rows { unreadable: news.unreadable.clone(), ..Rows::none() }];
         for (id, link) in news.texts("id").zip(news.texts("link")).take(MOST_ALERTS) {
             let (id, link) = (id.unwrap_or_default(), link.unwrap_or_default());
             let link = self.config.url.join(link);
-            let link = link.map_err(|error| Trouble::Lasting(format!("a link of the feed: {error}")))?;
+            let link = link.map_err(|error| PollError::Permanent(format!("a link of the feed: {error}")))?;
             let host = link.host_str().unwrap_or_default();
             let own = self.config.url.host_str() == Some(host) || hosts.iter().any(|other| other == host);
             if !own || !matches!(link.scheme(), "http" | "https") {
-                return Err(Trouble::Lasting(format!(
+                return Err(PollError::Permanent(format!(
                     "the feed sends us to the host `{host}`; name it in `hosts` if alerts may come from there"
                 )));
             }
@@ -102,7 +102,7 @@ impl HttpPoll {
             }
             let alert = vec![Payload::whole(self.asker.body(answer).await?)];
             // One broken alert must not keep the others from the wall.
-            let alert = apart::read(&self.reader, Document::Cap, alert).await?;
+            let alert = sandboxed::read(&self.reader, Document::Cap, alert).await?;
             told.push(alert.unwrap_or_else(|error| Rows::unreadable(id, error.to_string())));
         }
         let left = entries.saturating_sub(MOST_ALERTS);
@@ -112,14 +112,14 @@ impl HttpPoll {
         Ok((Rows::joined(told)?, now, left == 0))
     }
 
-    async fn asked(&self, cursor: Option<&Value>) -> Result<Polled, Trouble> {
-        let held: Cursor = cursor.and_then(|cursor| Cursor::deserialize(cursor).ok()).unwrap_or_default();
-        let known = [(IF_NONE_MATCH, &held.etag), (IF_MODIFIED_SINCE, &held.modified)];
+    async fn asked(&self, cursor: Option<&Value>) -> Result<PollOutcome, PollError> {
+        let previous: Cursor = cursor.and_then(|cursor| Cursor::deserialize(cursor).ok()).unwrap_or_default();
+        let known = [(IF_NONE_MATCH, &previous.etag), (IF_MODIFIED_SINCE, &previous.modified)];
         let known: Vec<(HeaderName, &str)> =
             known.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect();
         let answer = self.asker.ask(self.config.url.clone(), &known).await?;
         if answer.status() == StatusCode::NOT_MODIFIED {
-            return Ok(Polled::Unchanged);
+            return Ok(PollOutcome::Unchanged);
         }
         if !answer.status().is_success() {
             return Err(refused(&answer));
@@ -127,10 +127,11 @@ impl HttpPoll {
         let text = |name| text_of(answer.headers(), name);
         let (etag, modified) = (text(ETAG), text(LAST_MODIFIED));
         let body = self.asker.body(answer).await?;
-        let seen = Seen::from_text(&held.seen);
+        let seen = RowFingerprints::from_text(&previous.seen);
         match &self.config.answer {
             Answer::Document(document) => {
-                let (rows, seen) = seen.news(apart::answer(&self.reader, document.clone(), body).await?)?;
+                let (rows, seen) =
+                    seen.news(sandboxed::answer(&self.reader, document.clone(), body).await?)?;
                 polled(rows, etag, modified, &seen)
             }
             Answer::CapFeed { hosts } => {
@@ -145,7 +146,7 @@ impl HttpPoll {
 
 #[async_trait]
 impl Connector for HttpPoll {
-    async fn poll(&mut self, cursor: Option<&Value>) -> Result<Polled, Trouble> {
+    async fn poll(&mut self, cursor: Option<&Value>) -> Result<PollOutcome, PollError> {
         let polled = self.asked(cursor).await;
         // Until the next asking it has nothing to read.
         self.reader.rest();
@@ -162,9 +163,9 @@ fn polled(
     rows: Rows,
     etag: Option<String>,
     modified: Option<String>,
-    seen: &Seen,
-) -> Result<Polled, Trouble> {
+    seen: &RowFingerprints,
+) -> Result<PollOutcome, PollError> {
     let next = Cursor { etag, modified, seen: seen.to_text() };
-    let cursor = serde_json::to_value(next).map_err(|error| Trouble::Lasting(error.to_string()))?;
-    Ok(Polled::Rows { rows, cursor })
+    let cursor = serde_json::to_value(next).map_err(|error| PollError::Permanent(error.to_string()))?;
+    Ok(PollOutcome::Rows { rows, cursor })
 }

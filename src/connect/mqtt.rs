@@ -16,11 +16,11 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
-use super::held::{Held, Settled};
 use super::mqtt_session::ListenerSession;
 use super::secret::Login;
 use super::tls::Authority;
-use super::{Connector, Payload, Polled, Reader, Reading, Trouble, apart};
+use super::unacknowledged::{Acknowledgement, Unacknowledged};
+use super::{Connector, MessageOptions, Payload, PollError, PollOutcome, Reader, sandboxed};
 
 /// How long the connection and the subscription may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -45,7 +45,7 @@ pub struct MqttConfig {
     /// Topics, `+` and `#` as MQTT has them.
     pub topics: Vec<String>,
     /// How messages are read.
-    pub reading: Reading,
+    pub reading: MessageOptions,
     /// How long messages are gathered into one landing.
     pub gather: Duration,
     /// Messages of one landing, and those that the broker may send ahead of acknowledgements.
@@ -62,7 +62,7 @@ pub struct Mqtt {
     config: MqttConfig,
     reader: Reader,
     connection: Option<Connection>,
-    held: Held<Vec<Publish>>,
+    unacknowledged: Unacknowledged<Vec<Publish>>,
 }
 
 struct Connection {
@@ -88,10 +88,10 @@ struct Cursor {
 impl Mqtt {
     /// A connector of these settings.
     pub fn new(config: MqttConfig, reader: Reader) -> Self {
-        Self { config, reader, connection: None, held: Held::default() }
+        Self { config, reader, connection: None, unacknowledged: Unacknowledged::default() }
     }
 
-    fn options(&self) -> Result<MqttOptions, Trouble> {
+    fn options(&self) -> Result<MqttOptions, PollError> {
         let config = &self.config;
         let mut options = MqttOptions::new(&config.client_id, (config.host.as_str(), config.port));
         if let Some(authority) = &config.tls {
@@ -108,26 +108,28 @@ impl Mqtt {
         Ok(options)
     }
 
-    async fn connect(&mut self) -> Result<Connection, Trouble> {
+    async fn connect(&mut self) -> Result<Connection, PollError> {
         let queued = usize::from(self.config.most_messages) + 16;
         let (client, mut events) = AsyncClient::builder(self.options()?)
             .capacity(queued)
             .try_build()
-            .map_err(|error| Trouble::Lasting(format!("settings of the broker: {error}")))?;
+            .map_err(|error| PollError::Permanent(format!("settings of the broker: {error}")))?;
         let filters = self.config.topics.iter().map(|topic| Filter::new(topic.clone(), QoS::AtLeastOnce));
-        client.try_subscribe_many(filters).map_err(|error| Trouble::Lasting(format!("topics: {error}")))?;
+        client
+            .try_subscribe_many(filters)
+            .map_err(|error| PollError::Permanent(format!("topics: {error}")))?;
         let (deadline, mut early) = (Instant::now() + CONNECT, VecDeque::new());
         loop {
             let event = timeout_at(deadline, events.poll())
                 .await
-                .map_err(|_| Trouble::passing("the broker does not answer"))?
+                .map_err(|_| PollError::transient("the broker does not answer"))?
                 .map_err(|error| broken(&error))?;
             match event {
                 Event::Incoming(Packet::SubAck(answer)) => {
                     let refused = answer.return_codes.iter().zip(&self.config.topics);
                     let mut refused = refused.filter(|(code, _)| !matches!(code, Granted::Success(_)));
                     return match refused.next() {
-                        Some((code, topic)) => Err(Trouble::Lasting(format!(
+                        Some((code, topic)) => Err(PollError::Permanent(format!(
                             "the broker refuses the topic `{topic}`: {code:?}; topics or the user's rights must change"
                         ))),
                         None => Ok(Connection { client, events, early }),
@@ -140,7 +142,7 @@ impl Mqtt {
     }
 
     /// Messages until there are enough or time is up; none where none came.
-    async fn gather(&mut self, connection: &mut Connection) -> Result<Vec<Publish>, Trouble> {
+    async fn gather(&mut self, connection: &mut Connection) -> Result<Vec<Publish>, PollError> {
         let mut messages: Vec<Publish> = connection.early.drain(..).collect();
         let begun = |messages: &[Publish]| {
             Instant::now() + if messages.is_empty() { LISTEN } else { self.config.gather }
@@ -176,15 +178,15 @@ impl Connection {
 
 #[async_trait]
 impl Connector for Mqtt {
-    async fn poll(&mut self, cursor: Option<&Value>) -> Result<Polled, Trouble> {
-        match self.held.settle(cursor) {
-            Settled::Again(polled) => return Ok(polled),
-            Settled::Landed(messages) => {
+    async fn poll(&mut self, cursor: Option<&Value>) -> Result<PollOutcome, PollError> {
+        match self.unacknowledged.acknowledge(cursor) {
+            Acknowledgement::Redelivered(polled) => return Ok(polled),
+            Acknowledgement::Landed(messages) => {
                 if let Some(connection) = &self.connection {
                     connection.acknowledge(&messages);
                 }
             }
-            Settled::Nothing => {}
+            Acknowledgement::Nothing => {}
         }
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
@@ -198,14 +200,14 @@ impl Connector for Mqtt {
         connection.acknowledge(again);
         if fresh.is_empty() {
             self.connection = Some(connection);
-            return Ok(Polled::Unchanged);
+            return Ok(PollOutcome::Unchanged);
         }
         let payload = |message: &&Publish| Payload {
             topic: String::from_utf8_lossy(&message.topic).into_owned(),
             bytes: message.payload.clone(),
         };
         let payloads = fresh.iter().map(payload).collect();
-        let rows = apart::messages(&self.reader, &self.config.reading, payloads).await?;
+        let rows = sandboxed::messages(&self.reader, &self.config.reading, payloads).await?;
         self.connection = Some(connection);
         let mut landed: BTreeSet<String> = fresh.iter().map(|message| fingerprint(message)).collect();
         // What is sent again comes first; as long as nothing else came, more of it may be on its way.
@@ -213,9 +215,9 @@ impl Connector for Mqtt {
             landed.extend(before.landed);
         }
         let next = Cursor { batch: Uuid::now_v7().to_string(), landed };
-        let next = serde_json::to_value(next).map_err(|error| Trouble::Lasting(error.to_string()))?;
+        let next = serde_json::to_value(next).map_err(|error| PollError::Permanent(error.to_string()))?;
         let owed = fresh.into_iter().cloned().collect();
-        Ok(self.held.give(rows, next, owed))
+        Ok(self.unacknowledged.deliver(rows, next, owed))
     }
 
     fn by_message(&self) -> bool {
@@ -229,7 +231,7 @@ fn fingerprint(message: &Publish) -> String {
     format!("{}-{:x}", message.pkid, xxhash_rust::xxh3::xxh3_64_with_seed(&message.payload, topic))
 }
 
-fn broken(error: &ConnectionError) -> Trouble {
+fn broken(error: &ConnectionError) -> PollError {
     use ConnectReturnCode as Code;
     match error {
         ConnectionError::ConnectionRefused(
@@ -239,13 +241,13 @@ fn broken(error: &ConnectionError) -> Trouble {
             | Code::Banned
             | Code::BadAuthenticationMethod
             | Code::UnsupportedProtocolVersion),
-        ) => Trouble::Lasting(format!(
+        ) => PollError::Permanent(format!(
             "the broker refuses us: {code:?}; user, password or client_id must change"
         )),
         ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, .. }) => {
-            Trouble::passing(format!("the broker hung up: {reason_code:?}"))
+            PollError::transient(format!("the broker hung up: {reason_code:?}"))
         }
-        ConnectionError::Tls(error) => Trouble::Lasting(format!("TLS with the broker: {error}")),
-        error => Trouble::passing(format!("the connection to the broker broke: {error}")),
+        ConnectionError::Tls(error) => PollError::Permanent(format!("TLS with the broker: {error}")),
+        error => PollError::transient(format!("the connection to the broker broke: {error}")),
     }
 }

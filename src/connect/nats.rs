@@ -16,10 +16,10 @@ use serde_json::Value;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::held::{Held, Settled};
 use super::secret::{Login, SecretAt};
 use super::tls::Authority;
-use super::{Connector, Payload, Polled, Reader, Reading, Trouble, apart};
+use super::unacknowledged::{Acknowledgement, Unacknowledged};
+use super::{Connector, MessageOptions, Payload, PollError, PollOutcome, Reader, sandboxed};
 
 /// How long a connection and an answer may take.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -46,7 +46,7 @@ pub struct NatsConfig {
     /// The consumer's name: the server keeps for it where it stands.
     pub durable: String,
     /// How messages are read.
-    pub reading: Reading,
+    pub reading: MessageOptions,
     /// How long messages are gathered into one landing.
     pub gather: Duration,
     /// Messages of one landing.
@@ -63,7 +63,7 @@ pub struct Nats {
     config: NatsConfig,
     reader: Reader,
     connection: Option<Connection>,
-    held: Held<Vec<Message>>,
+    unacknowledged: Unacknowledged<Vec<Message>>,
     /// Of the cursor's, those that are acknowledged by now.
     settled: BTreeSet<u64>,
 }
@@ -89,10 +89,16 @@ struct Cursor {
 impl Nats {
     /// A connector of these settings.
     pub fn new(config: NatsConfig, reader: Reader) -> Self {
-        Self { config, reader, connection: None, held: Held::default(), settled: BTreeSet::new() }
+        Self {
+            config,
+            reader,
+            connection: None,
+            unacknowledged: Unacknowledged::default(),
+            settled: BTreeSet::new(),
+        }
     }
 
-    async fn connect(&self) -> Result<Connection, Trouble> {
+    async fn connect(&self) -> Result<Connection, PollError> {
         let config = &self.config;
         let mut options =
             ConnectOptions::new().name("cityloom").connection_timeout(ANSWER).request_timeout(Some(ANSWER));
@@ -110,14 +116,14 @@ impl Nats {
             let why = format!("no connection to the server: {error}");
             match error.kind() {
                 async_nats::ConnectErrorKind::Authentication
-                | async_nats::ConnectErrorKind::AuthorizationViolation => Trouble::Lasting(why),
-                _ => Trouble::passing(why),
+                | async_nats::ConnectErrorKind::AuthorizationViolation => PollError::Permanent(why),
+                _ => PollError::transient(why),
             }
         })?;
         let stream = jetstream::new(client.clone())
             .get_stream(&config.stream)
             .await
-            .map_err(|error| Trouble::passing(format!("the stream `{}`: {error}", config.stream)))?;
+            .map_err(|error| PollError::transient(format!("the stream `{}`: {error}", config.stream)))?;
         let made = stream.cached_info().created.to_string();
         let wanted = PullConfig {
             durable_name: Some(config.durable.clone()),
@@ -130,13 +136,13 @@ impl Nats {
         let consumer = stream
             .get_or_create_consumer(&config.durable, wanted)
             .await
-            .map_err(|error| Trouble::passing(format!("the consumer `{}`: {error}", config.durable)))?;
+            .map_err(|error| PollError::transient(format!("the consumer `{}`: {error}", config.durable)))?;
         let floor = consumer.cached_info().ack_floor.stream_sequence;
         Ok(Connection { client, consumer, made, floor })
     }
 
     /// Messages until there are enough or time is up; none where none came.
-    async fn gather(&self, connection: &Connection) -> Result<Vec<Message>, Trouble> {
+    async fn gather(&self, connection: &Connection) -> Result<Vec<Message>, PollError> {
         let mut messages = self.pull(connection, 1, Some(LISTEN)).await?;
         if messages.is_empty() {
             return Ok(messages);
@@ -154,8 +160,8 @@ impl Nats {
         connection: &Connection,
         most: usize,
         wait: Option<Duration>,
-    ) -> Result<Vec<Message>, Trouble> {
-        let failed = |why: String| Trouble::passing(format!("the stream could not be read: {why}"));
+    ) -> Result<Vec<Message>, PollError> {
+        let failed = |why: String| PollError::transient(format!("the stream could not be read: {why}"));
         let bytes = self.config.most_bytes;
         let batch = match wait {
             Some(wait) => {
@@ -177,50 +183,50 @@ impl Nats {
     }
 }
 
-fn told(why: &str, most: usize) -> Trouble {
+fn told(why: &str, most: usize) -> PollError {
     if why.to_ascii_lowercase().contains("maxbytes") {
-        return Trouble::Lasting(format!("a message is larger than {most} bytes; raise most_kib"));
+        return PollError::Permanent(format!("a message is larger than {most} bytes; raise most_kib"));
     }
-    Trouble::passing(format!("the stream could not be read: {why}"))
+    PollError::transient(format!("the stream could not be read: {why}"))
 }
 
 /// Acknowledges messages and waits until the server has it.
-async fn acknowledge(messages: &[Message]) -> Result<(), Trouble> {
+async fn acknowledge(messages: &[Message]) -> Result<(), PollError> {
     let all = join_all(messages.iter().map(Message::double_ack)).await;
     match all.into_iter().find_map(Result::err) {
-        Some(error) => Err(Trouble::passing(format!("what landed could not be acknowledged: {error}"))),
+        Some(error) => Err(PollError::transient(format!("what landed could not be acknowledged: {error}"))),
         None => Ok(()),
     }
 }
 
 #[async_trait]
 impl Connector for Nats {
-    async fn poll(&mut self, cursor: Option<&Value>) -> Result<Polled, Trouble> {
+    async fn poll(&mut self, cursor: Option<&Value>) -> Result<PollOutcome, PollError> {
         let landed: Cursor = cursor.and_then(|cursor| Cursor::deserialize(cursor).ok()).unwrap_or_default();
-        match self.held.settle(cursor) {
-            Settled::Again(polled) => return Ok(polled),
-            Settled::Landed(messages) => {
+        match self.unacknowledged.acknowledge(cursor) {
+            Acknowledgement::Redelivered(polled) => return Ok(polled),
+            Acknowledgement::Landed(messages) => {
                 acknowledge(&messages).await?;
                 for message in &messages {
                     self.settled.insert(sequence(message)?);
                 }
             }
-            Settled::Nothing => {}
+            Acknowledgement::Nothing => {}
         }
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => timeout(ANSWER * 2, self.connect())
                 .await
-                .map_err(|_| Trouble::passing("the server does not answer"))??,
+                .map_err(|_| PollError::transient("the server does not answer"))??,
         };
         let mut known = if landed.made == connection.made { landed.landed } else { BTreeSet::new() };
         known.retain(|sequence| *sequence > connection.floor && !self.settled.contains(sequence));
         let messages = timeout(ANSWER * 2, self.gather(&connection))
             .await
-            .map_err(|_| Trouble::passing("the server does not answer"))??;
+            .map_err(|_| PollError::transient("the server does not answer"))??;
         // The client finds its way back by itself, and gives nothing until it has.
         if messages.is_empty() && connection.client.connection_state() != State::Connected {
-            return Err(Trouble::passing("the connection to the server broke"));
+            return Err(PollError::transient("the connection to the server broke"));
         }
         let (mut fresh, mut again, mut payloads) = (Vec::new(), Vec::new(), Vec::new());
         let mut next = known.clone();
@@ -238,13 +244,13 @@ impl Connector for Nats {
         let made = connection.made.clone();
         self.connection = Some(connection);
         if fresh.is_empty() {
-            return Ok(Polled::Unchanged);
+            return Ok(PollOutcome::Unchanged);
         }
-        let rows = apart::messages(&self.reader, &self.config.reading, payloads).await?;
+        let rows = sandboxed::messages(&self.reader, &self.config.reading, payloads).await?;
         let next = Cursor { batch: Uuid::now_v7().to_string(), made, landed: next };
-        let next = serde_json::to_value(next).map_err(|error| Trouble::Lasting(error.to_string()))?;
+        let next = serde_json::to_value(next).map_err(|error| PollError::Permanent(error.to_string()))?;
         self.settled.clear();
-        Ok(self.held.give(rows, next, fresh))
+        Ok(self.unacknowledged.deliver(rows, next, fresh))
     }
 
     fn by_message(&self) -> bool {
@@ -252,7 +258,8 @@ impl Connector for Nats {
     }
 }
 
-fn sequence(message: &Message) -> Result<u64, Trouble> {
-    let info = message.info().map_err(|error| Trouble::passing(format!("no JetStream message: {error}")))?;
+fn sequence(message: &Message) -> Result<u64, PollError> {
+    let info =
+        message.info().map_err(|error| PollError::transient(format!("no JetStream message: {error}")))?;
     Ok(info.stream_sequence)
 }

@@ -14,9 +14,9 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::changes::Seen;
+use super::changes::RowFingerprints;
 use super::http::{Asker, Secret};
-use super::{Connector, Document, Polled, Reader, RowPlace, Rows, Trouble, apart};
+use super::{Connector, Document, PollError, PollOutcome, Reader, RowPlace, Rows, sandboxed};
 use crate::model::Clock;
 
 /// Servers see a change a little after its time; so much is asked for again, and known by what was seen.
@@ -85,7 +85,7 @@ impl Open311 {
     ///
     /// # Errors
     /// Where the machine's TLS cannot be set up.
-    pub fn new(config: Open311Config, clock: Arc<dyn Clock>, reader: Reader) -> Result<Self, Trouble> {
+    pub fn new(config: Open311Config, clock: Arc<dyn Clock>, reader: Reader) -> Result<Self, PollError> {
         let asker = Asker::new(&config.url, config.secret.clone(), config.most_bytes, config.timeout)?;
         // By them the services' groups are found.
         let reader = reader.and(CODE).and(GROUP);
@@ -102,12 +102,12 @@ impl Open311 {
         url
     }
 
-    async fn list(&self, url: Url) -> Result<Rows, Trouble> {
+    async fn list(&self, url: Url) -> Result<Rows, PollError> {
         let body = self.asker.get(url).await?;
-        apart::answer(&self.reader, Document::Answer(RowPlace::default()), body).await
+        sandboxed::answer(&self.reader, Document::Answer(RowPlace::default()), body).await
     }
 
-    async fn window(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Rows, Trouble> {
+    async fn window(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Rows, PollError> {
         let mut url = self.address("requests.json");
         let (after, before) = match self.config.window {
             Window::Updated => ("updated_after", "updated_before"),
@@ -119,7 +119,7 @@ impl Open311 {
     }
 
     /// Each request with its service's group.
-    async fn grouped(&mut self, rows: Rows) -> Result<Rows, Trouble> {
+    async fn grouped(&mut self, rows: Rows) -> Result<Rows, PollError> {
         if !rows.texts(CODE).flatten().all(|code| self.groups.contains_key(code)) {
             let services = self.list(self.address("services.json")).await?;
             let groups = services.texts(CODE).zip(services.texts(GROUP));
@@ -136,21 +136,21 @@ impl Open311 {
         Ok(rows.with("service_group", groups)?)
     }
 
-    async fn asked(&mut self, cursor: Option<&Value>) -> Result<Polled, Trouble> {
-        let held = cursor.and_then(|cursor| Cursor::deserialize(cursor).ok());
+    async fn asked(&mut self, cursor: Option<&Value>) -> Result<PollOutcome, PollError> {
+        let previous = cursor.and_then(|cursor| Cursor::deserialize(cursor).ok());
         let now = DateTime::from_timestamp_micros(self.clock.now().0).unwrap_or_default();
-        let (mut through, seen) = match held {
-            Some(held) => (held.through, Seen::from_text(&held.seen)),
-            None => (self.config.since, Seen::default()),
+        let (mut through, seen) = match previous {
+            Some(previous) => (previous.through, RowFingerprints::from_text(&previous.seen)),
+            None => (self.config.since, RowFingerprints::default()),
         };
         // The next asking begins within what this one meets: that is what must be known again then.
-        let (mut told, mut met, mut span) = (Vec::new(), Seen::default(), WIDEST);
+        let (mut told, mut met, mut span) = (Vec::new(), RowFingerprints::default(), WIDEST);
         for _ in 0..MOST_WINDOWS {
             let to = now.min(through + span);
             let listed = self.window(through, to).await?;
             if listed.len() >= self.config.most_rows {
                 if to - through <= NARROWEST {
-                    return Err(Trouble::Lasting(format!(
+                    return Err(PollError::Permanent(format!(
                         "there are {} requests and more at {through}; raise most_rows to what the server gives at most",
                         listed.len()
                     )));
@@ -174,15 +174,15 @@ impl Open311 {
         }
         let rows = Rows::joined(told)?;
         let rows = if rows.is_empty() { rows } else { self.grouped(rows).await? };
-        let seen = if met == Seen::default() { seen } else { met };
+        let seen = if met == RowFingerprints::default() { seen } else { met };
         let next = json!(Cursor { through, seen: seen.to_text() });
-        Ok(Polled::Rows { rows, cursor: next })
+        Ok(PollOutcome::Rows { rows, cursor: next })
     }
 }
 
 #[async_trait]
 impl Connector for Open311 {
-    async fn poll(&mut self, cursor: Option<&Value>) -> Result<Polled, Trouble> {
+    async fn poll(&mut self, cursor: Option<&Value>) -> Result<PollOutcome, PollError> {
         let polled = self.asked(cursor).await;
         // Until the next asking it has nothing to read.
         self.reader.rest();

@@ -13,7 +13,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::secret::SecretAt;
 use super::tls::Authority;
-use super::{Connector, Payload, Polled, Reader, Reading, Trouble, apart};
+use super::{Connector, MessageOptions, Payload, PollError, PollOutcome, Reader, sandboxed};
 
 /// Which database to ask, and what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +55,7 @@ struct Cursor {
 }
 
 /// Rows as the database told them, each as JSON beside its key, and where they end.
-struct Told {
+struct Page {
     payloads: Vec<Payload>,
     cursor: Value,
 }
@@ -67,7 +67,7 @@ impl Postgres {
     }
 
     /// A connection lasts for one asking: nothing is left behind on either side.
-    async fn ask(&self, held: Option<&Cursor>) -> Result<Option<Told>, Trouble> {
+    async fn ask(&self, previous: Option<&Cursor>) -> Result<Option<Page>, PollError> {
         let mut server = self.config.server.clone();
         server.application_name("cityloom").connect_timeout(self.config.timeout);
         if let Some(password) = &self.config.password {
@@ -79,12 +79,12 @@ impl Postgres {
         match &self.config.tls {
             None => {
                 let (client, connection) = server.connect(NoTls).await.map_err(|error| told(&error))?;
-                self.within(client, connection, held).await
+                self.within(client, connection, previous).await
             }
             Some(authority) => {
                 let tls = MakeRustlsConnect::new((*authority.client()?).clone());
                 let (client, connection) = server.connect(tls).await.map_err(|error| told(&error))?;
-                self.within(client, connection, held).await
+                self.within(client, connection, previous).await
             }
         }
     }
@@ -93,18 +93,18 @@ impl Postgres {
         &self,
         client: Client,
         connection: impl Future<Output = Result<(), Error>>,
-        held: Option<&Cursor>,
-    ) -> Result<Option<Told>, Trouble> {
+        previous: Option<&Cursor>,
+    ) -> Result<Option<Page>, PollError> {
         tokio::select! {
-            told = self.rows(&client, held) => told,
+            told = self.rows(&client, previous) => told,
             ended = connection => Err(match ended {
                 Err(error) => told(&error),
-                Ok(()) => Trouble::passing("the database hung up"),
+                Ok(()) => PollError::transient("the database hung up"),
             }),
         }
     }
 
-    async fn rows(&self, client: &Client, held: Option<&Cursor>) -> Result<Option<Told>, Trouble> {
+    async fn rows(&self, client: &Client, previous: Option<&Cursor>) -> Result<Option<Page>, PollError> {
         let failed = |error: Error| told(&error);
         let timeout = self.config.timeout.as_millis();
         let quiet = format!("SET default_transaction_read_only = on; SET statement_timeout = {timeout}");
@@ -119,8 +119,8 @@ impl Postgres {
             probe.columns().iter().map(|column| quoted(column.type_().name())).collect()
         };
         let statement =
-            client.prepare(&self.statement(select, &names, &types, held)).await.map_err(failed)?;
-        let after = held.map_or_else(Vec::new, |held| held.after.clone());
+            client.prepare(&self.statement(select, &names, &types, previous)).await.map_err(failed)?;
+        let after = previous.map_or_else(Vec::new, |previous| previous.after.clone());
         let values = after.iter().map(|text| text as &(dyn ToSql + Sync));
         let answers = client.query_raw(&statement, values).await.map_err(failed)?;
         pin_mut!(answers);
@@ -131,7 +131,7 @@ impl Postgres {
             let key: Vec<String> = (1..=columns.len()).map(text).collect::<Result<_, _>>()?;
             let Some(row) = answer.try_get::<_, Option<String>>(0).map_err(failed)? else {
                 let most = self.config.most_row_bytes;
-                return Err(Trouble::Lasting(format!(
+                return Err(PollError::Permanent(format!(
                     "the row {} is larger than {most} bytes; select fewer columns",
                     key.join(", ")
                 )));
@@ -141,20 +141,26 @@ impl Postgres {
         }
         let Some(after) = last else { return Ok(None) };
         let cursor = serde_json::to_value(Cursor { columns, after })
-            .map_err(|error| Trouble::Lasting(error.to_string()))?;
-        Ok(Some(Told { payloads, cursor }))
+            .map_err(|error| PollError::Permanent(error.to_string()))?;
+        Ok(Some(Page { payloads, cursor }))
     }
 
     fn columns(&self) -> Vec<String> {
         [&self.config.cursor].into_iter().chain(&self.config.key).cloned().collect()
     }
 
-    fn statement(&self, select: &str, names: &[String], types: &[String], held: Option<&Cursor>) -> String {
+    fn statement(
+        &self,
+        select: &str,
+        names: &[String],
+        types: &[String],
+        previous: Option<&Cursor>,
+    ) -> String {
         let qualified: Vec<String> = names.iter().map(|name| format!("t.{name}")).collect();
         let texts: Vec<String> = qualified.iter().map(|name| format!("{name}::text")).collect();
         let mut conditions: Vec<String> =
             qualified.iter().map(|name| format!("{name} IS NOT NULL")).collect();
-        if held.is_some() {
+        if previous.is_some() {
             let places = types.iter().enumerate().map(|(at, kind)| format!("${}::text::{kind}", at + 1));
             let places: Vec<String> = places.collect();
             conditions.push(format!("({}) > ({})", qualified.join(", "), places.join(", ")));
@@ -179,17 +185,18 @@ impl Postgres {
 
 #[async_trait]
 impl Connector for Postgres {
-    async fn poll(&mut self, cursor: Option<&Value>) -> Result<Polled, Trouble> {
-        let held = cursor.and_then(|cursor| Cursor::deserialize(cursor).ok());
-        let held =
-            held.filter(|held| held.columns == self.columns() && held.after.len() == held.columns.len());
-        let told = tokio::time::timeout(self.config.timeout, self.ask(held.as_ref())).await;
-        let told = told.map_err(|_| Trouble::passing("the database does not answer in time"))??;
-        let Some(Told { payloads, cursor }) = told else { return Ok(Polled::Unchanged) };
-        let rows = apart::messages(&self.reader, &Reading::default(), payloads).await;
+    async fn poll(&mut self, cursor: Option<&Value>) -> Result<PollOutcome, PollError> {
+        let previous = cursor.and_then(|cursor| Cursor::deserialize(cursor).ok());
+        let previous = previous.filter(|previous| {
+            previous.columns == self.columns() && previous.after.len() == previous.columns.len()
+        });
+        let told = tokio::time::timeout(self.config.timeout, self.ask(previous.as_ref())).await;
+        let told = told.map_err(|_| PollError::transient("the database does not answer in time"))??;
+        let Some(Page { payloads, cursor }) = told else { return Ok(PollOutcome::Unchanged) };
+        let rows = sandboxed::messages(&self.reader, &MessageOptions::default(), payloads).await;
         // Until the next asking it has nothing to read.
         self.reader.rest();
-        Ok(Polled::Rows { rows: rows?, cursor })
+        Ok(PollOutcome::Rows { rows: rows?, cursor })
     }
 }
 
@@ -199,14 +206,14 @@ fn quoted(name: &str) -> String {
 }
 
 /// What the database said. Who may not come in and what is wrong with the statement do not pass by themselves.
-fn told(error: &Error) -> Trouble {
+fn told(error: &Error) -> PollError {
     let Some(said) = error.as_db_error() else {
         let cause = std::error::Error::source(error).map_or(String::new(), |cause| format!(": {cause}"));
-        return Trouble::passing(format!("the database: {error}{cause}"));
+        return PollError::transient(format!("the database: {error}{cause}"));
     };
     let code = said.code().code();
     let why = format!("the database says {code}: {}", said.message());
     // Who is not let in, what is not there, what is written wrongly.
     let lasting = ["28", "3D", "42", "22"].iter().any(|class| code.starts_with(class));
-    if lasting { Trouble::Lasting(why) } else { Trouble::passing(why) }
+    if lasting { PollError::Permanent(why) } else { PollError::transient(why) }
 }

@@ -8,7 +8,7 @@ use arrow::error::ArrowError;
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use tokio_util::sync::CancellationToken;
 
-use super::{Connector, Polled, Rows, Trouble};
+use super::{Connector, PollError, PollOutcome, Rows};
 use crate::ingest::{Cursor, Lander, Receipt, Refusal, Units, in_units};
 
 /// The first wait after a failure, and the longest.
@@ -22,7 +22,7 @@ pub enum Health {
     /// Rows landed, or went to quarantine.
     Landed(Box<Receipt>),
     /// It could not be asked, or what it gave could not land.
-    Troubled {
+    Failing {
         /// How often in a row.
         times: u32,
         /// What is wrong.
@@ -83,7 +83,7 @@ impl Runner {
                 Err(trouble) => {
                     times += 1;
                     wait = pause(&trouble, &mut backoff, self.every);
-                    Health::Troubled { times, why: trouble.to_string() }
+                    Health::Failing { times, why: trouble.to_string() }
                 }
             };
             heard(&self.name, &health);
@@ -94,9 +94,9 @@ impl Runner {
         &mut self,
         lander: &Lander,
         cursor: &mut Option<serde_json::Value>,
-    ) -> Result<Polled, Trouble> {
+    ) -> Result<PollOutcome, PollError> {
         if cursor.is_none() {
-            let feed = lander.feed(&self.feed).map_err(|refusal| lasting(&refusal))?;
+            let feed = lander.feed(&self.feed).map_err(|refusal| permanent(&refusal))?;
             *cursor = feed.table.state().cursors.get(&self.name).map(|cursor| cursor.as_ref().clone());
         }
         self.connector.poll(cursor.as_ref()).await
@@ -106,31 +106,33 @@ impl Runner {
     async fn take(
         &mut self,
         lander: &Lander,
-        polled: Polled,
+        polled: PollOutcome,
         cursor: &mut Option<serde_json::Value>,
-    ) -> Result<Health, Trouble> {
-        let Polled::Rows { mut rows, cursor: next } = polled else { return Ok(Health::Quiet) };
+    ) -> Result<Health, PollError> {
+        let PollOutcome::Rows { mut rows, cursor: next } = polled else { return Ok(Health::Quiet) };
         if rows.is_empty() {
             *cursor = Some(next);
             return Ok(Health::Quiet);
         }
-        let feed = lander.feed(&self.feed).map_err(|refusal| lasting(&refusal))?;
+        let feed = lander.feed(&self.feed).map_err(|refusal| permanent(&refusal))?;
         let measured = |header: &String| {
             feed.contract.columns.iter().any(|it| it.header == *header && it.data_type.is_numeric())
         };
         if let Some(header) = self.units.keys().find(|header| !measured(header)) {
-            return Err(Trouble::Lasting(format!("units: the contract has no column of numbers `{header}`")));
+            return Err(PollError::Permanent(format!(
+                "units: the contract has no column of numbers `{header}`"
+            )));
         }
         if self.connector.by_message() {
             rows = with_all_columns(rows, feed.contract.columns.iter().map(|column| column.header.as_str()))
-                .map_err(|error| Trouble::Lasting(error.to_string()))?;
+                .map_err(|error| PollError::Permanent(error.to_string()))?;
         }
         rows.batch =
-            in_units(rows.batch, &self.units).map_err(|error| Trouble::Lasting(error.to_string()))?;
+            in_units(rows.batch, &self.units).map_err(|error| PollError::Permanent(error.to_string()))?;
         let mark = Cursor { source: self.name.clone(), state: Arc::new(next.clone()) };
         let landed = lander.land_live(&self.feed, rows, &self.name, Some(mark)).await;
         let receipt = landed.map_err(|refusal| {
-            if refusal.is_senders() { lasting(&refusal) } else { Trouble::passing(refusal.to_string()) }
+            if refusal.is_senders() { permanent(&refusal) } else { PollError::transient(refusal.to_string()) }
         })?;
         *cursor = Some(next);
         Ok(Health::Landed(Box::new(receipt)))
@@ -148,8 +150,8 @@ fn with_all_columns<'a>(rows: Rows, mut headers: impl Iterator<Item = &'a str>) 
     )
 }
 
-fn lasting(refusal: &Refusal) -> Trouble {
-    Trouble::Lasting(format!("{}: {refusal}", refusal.code()))
+fn permanent(refusal: &Refusal) -> PollError {
+    PollError::Permanent(format!("{}: {refusal}", refusal.code()))
 }
 
 fn waits() -> ExponentialBackoff {
@@ -162,12 +164,12 @@ fn waits() -> ExponentialBackoff {
         .build()
 }
 
-/// Passing trouble is asked about soon and then less and less often; lasting trouble at the usual pace at the soonest.
-fn pause(trouble: &Trouble, backoff: &mut ExponentialBackoff, every: Duration) -> Duration {
+/// A transient error is asked about soon and then less and less often; a permanent one at the usual pace at the soonest.
+fn pause(trouble: &PollError, backoff: &mut ExponentialBackoff, every: Duration) -> Duration {
     let next = backoff.next().unwrap_or(WAITS.1);
     match trouble {
-        Trouble::Passing { after: Some(after), .. } => next.max(*after),
-        Trouble::Passing { after: None, .. } => next,
-        Trouble::Lasting(_) => next.max(every),
+        PollError::Transient { retry_after: Some(after), .. } => next.max(*after),
+        PollError::Transient { retry_after: None, .. } => next,
+        PollError::Permanent(_) => next.max(every),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Trouble;
+use super::PollError;
 
 /// Where a secret stands. It is read anew whenever it is needed, so that it can be changed under a running city.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,14 +15,14 @@ pub enum SecretAt {
 
 impl SecretAt {
     /// What it is.
-    pub(super) fn read(&self) -> Result<String, Trouble> {
+    pub(super) fn read(&self) -> Result<String, PollError> {
         match self {
             Self::Env(name) => std::env::var(name).map_err(|_| {
-                Trouble::Lasting(format!("the secret: the environment variable {name} is not set"))
+                PollError::Permanent(format!("the secret: the environment variable {name} is not set"))
             }),
             Self::File(file) => std::fs::read_to_string(file)
                 .map(|text| text.trim().to_owned())
-                .map_err(|error| Trouble::Lasting(format!("the secret {}: {error}", file.display()))),
+                .map_err(|error| PollError::Permanent(format!("the secret {}: {error}", file.display()))),
         }
     }
 }

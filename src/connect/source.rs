@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Connector, HttpPoll, HttpPollConfig, Mqtt, MqttConfig, Nats, NatsConfig, Open311, Open311Config,
-    Postgres, PostgresConfig, Reader, Trouble, WebSocket, WebSocketConfig,
+    PollError, Postgres, PostgresConfig, Reader, WebSocket, WebSocketConfig,
 };
 use crate::model::Clock;
 
@@ -30,7 +30,7 @@ impl Source {
     ///
     /// # Errors
     /// Where the machine cannot make one.
-    pub fn connector(self, clock: &Arc<dyn Clock>, reader: Reader) -> Result<Box<dyn Connector>, Trouble> {
+    pub fn connector(self, clock: &Arc<dyn Clock>, reader: Reader) -> Result<Box<dyn Connector>, PollError> {
         Ok(match self {
             Self::HttpPoll(config) => Box::new(HttpPoll::new(config, reader)?),
             Self::Mqtt(config) => Box::new(Mqtt::new(config, reader)),

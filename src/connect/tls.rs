@@ -8,7 +8,7 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use super::Trouble;
+use super::PollError;
 
 /// Whom to believe that a server is who it says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct Authority {
 }
 
 impl Authority {
-    pub(super) fn client(&self) -> Result<Arc<ClientConfig>, Trouble> {
+    pub(super) fn client(&self) -> Result<Arc<ClientConfig>, PollError> {
         let roots = match &self.file {
             Some(file) => of_file(file)?,
             None => {
@@ -30,13 +30,13 @@ impl Authority {
         // The process may hold more than one provider; which one is meant is said.
         let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(|error| Trouble::Lasting(format!("TLS: {error}")))?;
+            .map_err(|error| PollError::Permanent(format!("TLS: {error}")))?;
         Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
     }
 }
 
-fn of_file(file: &Path) -> Result<RootCertStore, Trouble> {
-    let wrong = |why: String| Trouble::Lasting(format!("the certificates of {}: {why}", file.display()));
+fn of_file(file: &Path) -> Result<RootCertStore, PollError> {
+    let wrong = |why: String| PollError::Permanent(format!("the certificates of {}: {why}", file.display()));
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(file).map_err(|error| wrong(error.to_string()))? {
         let certificate = certificate.map_err(|error| wrong(error.to_string()))?;

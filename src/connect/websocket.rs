@@ -19,9 +19,9 @@ use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use uuid::Uuid;
 
-use super::held::{Held, Settled};
 use super::tls::Authority;
-use super::{Connector, Payload, Polled, Reader, Reading, Secret, Trouble, apart};
+use super::unacknowledged::{Acknowledgement, Unacknowledged};
+use super::{Connector, MessageOptions, Payload, PollError, PollOutcome, Reader, Secret, sandboxed};
 
 /// How long the connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -42,7 +42,7 @@ pub struct WebSocketConfig {
     /// What is sent first, as many services want it.
     pub subscribe: Option<String>,
     /// How messages are read.
-    pub reading: Reading,
+    pub reading: MessageOptions,
     /// How long messages are gathered into one landing.
     pub gather: Duration,
     /// Messages of one landing.
@@ -67,7 +67,7 @@ pub struct WebSocket {
     connection: Option<Connection>,
     /// What came and is not read yet.
     unread: Vec<Payload>,
-    held: Held<()>,
+    unacknowledged: Unacknowledged<()>,
 }
 
 impl std::fmt::Debug for WebSocket {
@@ -79,27 +79,33 @@ impl std::fmt::Debug for WebSocket {
 impl WebSocket {
     /// A connector of these settings.
     pub fn new(config: WebSocketConfig, reader: Reader) -> Self {
-        Self { config, reader, connection: None, unread: Vec::new(), held: Held::default() }
+        Self {
+            config,
+            reader,
+            connection: None,
+            unread: Vec::new(),
+            unacknowledged: Unacknowledged::default(),
+        }
     }
 
-    async fn connect(&mut self) -> Result<Connection, Trouble> {
+    async fn connect(&mut self) -> Result<Connection, PollError> {
         let url = &self.config.url;
-        let wrong = |why: &str| Trouble::Lasting(format!("url: {why}"));
+        let wrong = |why: &str| PollError::Permanent(format!("url: {why}"));
         let host = url.host_str().ok_or_else(|| wrong("it names no host"))?.to_owned();
         let port = url.port_or_known_default().ok_or_else(|| wrong("it names no port"))?;
         let tcp = TcpStream::connect((host.as_str(), port)).await;
-        let tcp = tcp.map_err(|error| Trouble::passing(format!("no connection: {error}")))?;
+        let tcp = tcp.map_err(|error| PollError::transient(format!("no connection: {error}")))?;
         let stream: Box<dyn Stream> = if url.scheme() == "wss" {
             let name = ServerName::try_from(host).map_err(|error| wrong(&error.to_string()))?;
             let secured = TlsConnector::from(self.config.authority.client()?).connect(name, tcp).await;
-            Box::new(secured.map_err(|error| Trouble::passing(format!("TLS: {error}")))?)
+            Box::new(secured.map_err(|error| PollError::transient(format!("TLS: {error}")))?)
         } else {
             Box::new(tcp)
         };
         let mut request = url.as_str().into_client_request().map_err(|error| wrong(&error.to_string()))?;
         if let Some(Secret { header, at }) = &self.config.secret {
             let value = HeaderValue::from_str(&at.read()?)
-                .map_err(|_| Trouble::Lasting("the secret is no header's value".into()))?;
+                .map_err(|_| PollError::Permanent("the secret is no header's value".into()))?;
             request.headers_mut().insert(header.clone(), value);
         }
         let most = Some(self.config.most_bytes);
@@ -113,13 +119,13 @@ impl WebSocket {
     }
 
     /// Messages until there are enough or time is up; none where none came.
-    async fn gather(&mut self, connection: &mut Connection) -> Result<Vec<Payload>, Trouble> {
+    async fn gather(&mut self, connection: &mut Connection) -> Result<Vec<Payload>, PollError> {
         let (mut payloads, mut bytes) = (Vec::new(), 0);
         let mut deadline = Instant::now() + LISTEN;
         while payloads.len() < self.config.most_messages && bytes < self.config.most_bytes {
             let Ok(told) = timeout_at(deadline, connection.socket.next()).await else { break };
             let message = match told {
-                None => return Err(Trouble::passing("the other side hung up")),
+                None => return Err(PollError::transient("the other side hung up")),
                 Some(told) => told.map_err(|error| broken(&error))?,
             };
             connection.heard = Instant::now();
@@ -127,7 +133,7 @@ impl WebSocket {
             let payload = match message {
                 Message::Text(text) => Bytes::from(text),
                 Message::Binary(bytes) => bytes,
-                Message::Close(_) => return Err(Trouble::passing("the other side hung up")),
+                Message::Close(_) => return Err(PollError::transient("the other side hung up")),
                 _ => continue,
             };
             if payloads.is_empty() {
@@ -142,15 +148,16 @@ impl WebSocket {
 
 impl Connection {
     /// Asks a silent other side whether it is there, once, and then gives up on it.
-    async fn mind(&mut self) -> Result<(), Trouble> {
+    async fn mind(&mut self) -> Result<(), PollError> {
         let silent = self.heard.elapsed();
         if silent > SILENCE * 2 && self.asked {
-            return Err(Trouble::passing("the other side does not answer a ping"));
+            return Err(PollError::transient("the other side does not answer a ping"));
         }
         if silent > SILENCE && !self.asked {
             self.asked = true;
             let ping = self.socket.send(Message::Ping(Bytes::new()));
-            let sent = timeout(CONNECT, ping).await.map_err(|_| Trouble::passing("nothing can be sent"))?;
+            let sent =
+                timeout(CONNECT, ping).await.map_err(|_| PollError::transient("nothing can be sent"))?;
             sent.map_err(|error| broken(&error))?;
         }
         Ok(())
@@ -159,15 +166,15 @@ impl Connection {
 
 #[async_trait]
 impl Connector for WebSocket {
-    async fn poll(&mut self, cursor: Option<&Value>) -> Result<Polled, Trouble> {
-        if let Settled::Again(polled) = self.held.settle(cursor) {
+    async fn poll(&mut self, cursor: Option<&Value>) -> Result<PollOutcome, PollError> {
+        if let Acknowledgement::Redelivered(polled) = self.unacknowledged.acknowledge(cursor) {
             return Ok(polled);
         }
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => timeout(CONNECT, self.connect())
                 .await
-                .map_err(|_| Trouble::passing("the other side does not answer"))??,
+                .map_err(|_| PollError::transient("the other side does not answer"))??,
         };
         if self.unread.is_empty() {
             self.unread = self.gather(&mut connection).await?;
@@ -175,18 +182,18 @@ impl Connector for WebSocket {
         connection.mind().await?;
         self.connection = Some(connection);
         if self.unread.is_empty() {
-            return Ok(Polled::Unchanged);
+            return Ok(PollOutcome::Unchanged);
         }
-        let read = apart::messages(&self.reader, &self.config.reading, self.unread.clone()).await;
+        let read = sandboxed::messages(&self.reader, &self.config.reading, self.unread.clone()).await;
         // What cannot be read just now is read the next time: nobody sends it again.
-        if !matches!(read, Err(Trouble::Passing { .. })) {
+        if !matches!(read, Err(PollError::Transient { .. })) {
             self.unread.clear();
         }
         let rows = read?;
         if rows.is_empty() {
-            return Ok(Polled::Unchanged);
+            return Ok(PollOutcome::Unchanged);
         }
-        Ok(self.held.give(rows, json!({ "batch": Uuid::now_v7().to_string() }), ()))
+        Ok(self.unacknowledged.deliver(rows, json!({ "batch": Uuid::now_v7().to_string() }), ()))
     }
 
     fn by_message(&self) -> bool {
@@ -194,12 +201,12 @@ impl Connector for WebSocket {
     }
 }
 
-fn broken(error: &Error) -> Trouble {
+fn broken(error: &Error) -> PollError {
     match error {
-        Error::Capacity(error) => Trouble::Lasting(format!("{error}; raise most_kib")),
+        Error::Capacity(error) => PollError::Permanent(format!("{error}; raise most_kib")),
         Error::Http(answer) if answer.status().is_client_error() => {
-            Trouble::Lasting(format!("the other side answers {}", answer.status()))
+            PollError::Permanent(format!("the other side answers {}", answer.status()))
         }
-        error => Trouble::passing(format!("the connection broke: {error}")),
+        error => PollError::transient(format!("the connection broke: {error}")),
     }
 }

@@ -25,18 +25,18 @@ impl Budget {
 }
 
 /// Reads on behalf of a row parser.
-pub(super) struct Metered<R> {
+pub(super) struct MeteredReader<R> {
     inner: R,
     budget: Budget,
 }
 
-impl<R> Metered<R> {
+impl<R> MeteredReader<R> {
     pub(super) fn new(inner: R, budget: Budget) -> Self {
         Self { inner, budget }
     }
 }
 
-impl<R: Read> Read for Metered<R> {
+impl<R: Read> Read for MeteredReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
         let left = self.budget.0.get();

@@ -7,10 +7,10 @@ use csv::{ByteRecord, ReaderBuilder};
 use encoding_rs::UTF_8;
 use encoding_rs_io::DecodeReaderBytesBuilder;
 
-use super::budget::{Budget, Metered};
+use super::budget::{Budget, MeteredReader};
 use super::dialect::{Dialect, with_point};
 use super::text_batch::TextBatch;
-use super::{Bound, Error, Request, Sink, Wanted, cut};
+use super::{Bound, Error, Request, Selection, Sink, cut};
 
 /// Bytes by which the dialect is told.
 const SAMPLE: u64 = 256 << 10;
@@ -33,7 +33,7 @@ pub(super) fn decode(mut text: impl Read, request: &Request, sink: &mut Sink<'_>
         Box::new(DecodeReaderBytesBuilder::new().encoding(Some(dialect.encoding)).build(text))
     };
     let budget = Budget::new();
-    let metered = Metered::new(text, budget.clone());
+    let metered = MeteredReader::new(text, budget.clone());
     let mut reader = ReaderBuilder::new()
         .delimiter(dialect.delimiter)
         .has_headers(false)
@@ -45,7 +45,7 @@ pub(super) fn decode(mut text: impl Read, request: &Request, sink: &mut Sink<'_>
     }
     request.limits.holds(Bound::Columns, record.len() as u64)?;
     let headers = headers(&record)?;
-    let Wanted { indices: wanted, units } = request.resolve(&headers)?;
+    let Selection { indices: wanted, units } = request.resolve(&headers)?;
     let mut batch = TextBatch::new(request, sink);
     batch.in_units(&units);
     let mut number = 0;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::RowPlace;
 use super::gtfs_realtime::{self, Entity};
-use super::message::Reading;
+use super::message::MessageOptions;
 use super::named_batch::{NamedBatch, Names};
 use super::records::MAX_BYTES;
 use super::{Error, Limits, Rows, Sink, Tally, answer, cap, feed, message, unpack};
@@ -21,7 +21,7 @@ pub enum Document {
     /// JSON with a list in it.
     Answer(RowPlace),
     /// Messages, each with its topic.
-    Messages(Reading),
+    Messages(MessageOptions),
     /// An alert of the Common Alerting Protocol.
     Cap,
     /// An Atom feed, which lists documents.

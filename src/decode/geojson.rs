@@ -7,14 +7,14 @@ use std::io::{BufReader, Read};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::budget::{Budget, Metered};
+use super::budget::{Budget, MeteredReader};
 use super::ndjson::{as_text, bounded};
 use super::text_batch::TextBatch;
 use super::{Error, Request, Sink, cut};
 
 pub(super) fn decode(text: impl Read, request: &Request, sink: &mut Sink<'_>) -> Result<(), Error> {
     let budget = Budget::new();
-    let metered = Metered::new(text, budget.clone());
+    let metered = MeteredReader::new(text, budget.clone());
     let batch = TextBatch::new(request, sink);
     let seen = vec![false; request.headers.len()];
     let mut features = Features { request, batch, budget, number: 0, seen, failure: None };

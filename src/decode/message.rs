@@ -13,7 +13,7 @@ const MOST_ROWS: usize = 10_000;
 
 /// How messages are read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reading {
+pub struct MessageOptions {
     /// What they are.
     pub format: MessageFormat,
     /// JSON Pointer to the row or the list of rows; empty where the message is that.
@@ -37,7 +37,7 @@ pub enum MessageFormat {
 /// Reads the rows of a message, which came as `packed`. What cannot be read is unreadable: it is counted and holds up
 /// nothing.
 pub(super) fn read(
-    reading: &Reading,
+    reading: &MessageOptions,
     topic: &str,
     packed: &[u8],
     bytes: Result<Cow<'_, [u8]>, Error>,
@@ -62,7 +62,7 @@ pub(super) fn read(
     })
 }
 
-impl Reading {
+impl MessageOptions {
     /// What of a message should be rows.
     fn elements<'v>(&self, message: &'v Value) -> Result<&'v [Value], String> {
         let elements = match message.pointer(&self.rows) {
@@ -136,7 +136,7 @@ mod tests {
     const NAMES: [&str; 9] =
         ["a", "sensor", "id", "datastream", "phenomenon_time", "phenomenon_end", "result", "lng", "lat"];
 
-    fn read(reading: &Reading, topic: &str, payloads: &[&str]) -> Rows {
+    fn read(reading: &MessageOptions, topic: &str, payloads: &[&str]) -> Rows {
         let (names, mut told) = (NAMES.into_iter().collect::<Names>(), Vec::new());
         let document = Document::Messages(reading.clone());
         let payload = |text: &&str| Payload { topic: topic.into(), bytes: (*text).to_owned().into() };
@@ -150,7 +150,7 @@ mod tests {
     }
 
     /// What each row says.
-    fn rows(reading: &Reading, topic: &str, payload: &str) -> Value {
+    fn rows(reading: &MessageOptions, topic: &str, payload: &str) -> Value {
         let read = read(reading, topic, &[payload]);
         assert_eq!(read.unreadable, [], "{payload}");
         let mut rows = vec![Record::new(); read.batch.num_rows()];
@@ -164,13 +164,13 @@ mod tests {
 
     #[test]
     fn a_message_is_a_row_or_a_list_or_has_them_somewhere() {
-        let plain = Reading::default();
+        let plain = MessageOptions::default();
         assert_eq!(rows(&plain, "t", r#"{"a":1}"#), json!([{"a": "1"}]));
         assert_eq!(rows(&plain, "t", r#"[{"a":1},{"a":2}]"#), json!([{"a": "1"}, {"a": "2"}]));
-        let deep = Reading { rows: "/data".into(), row: "/now".into(), ..Reading::default() };
+        let deep = MessageOptions { rows: "/data".into(), row: "/now".into(), ..MessageOptions::default() };
         assert_eq!(rows(&deep, "t", r#"{"data":[{"now":{"a":1}}]}"#), json!([{"a": "1"}]));
         assert_eq!(rows(&deep, "t", r#"{"data":{"now":{"a":1}}}"#), json!([{"a": "1"}]));
-        let topic = Reading { topic: Some("sensor".into()), ..Reading::default() };
+        let topic = MessageOptions { topic: Some("sensor".into()), ..MessageOptions::default() };
         assert_eq!(rows(&topic, "air/7", r#"{"a":1}"#), json!([{"a": "1", "sensor": "air/7"}]));
     }
 
@@ -179,12 +179,12 @@ mod tests {
         let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
         let many = format!("[{}{{}}]", "{},".repeat(MOST_ROWS));
         for payload in ["", "<html>", "7", "[7]", "null", r#"{"a":"#, "\u{0}", "\u{1f}\u{8b}", &deep, &many] {
-            let read = read(&Reading::default(), "air/7", &[r#"{"a":1}"#, payload, r#"{"a":2}"#]);
+            let read = read(&MessageOptions::default(), "air/7", &[r#"{"a":1}"#, payload, r#"{"a":2}"#]);
             assert_eq!((read.batch.num_rows(), read.numbers.as_slice()), (2, [1, 3].as_slice()));
             let [line] = read.unreadable.as_slice() else { panic!("{:?}", read.unreadable) };
             assert!(line.number == 2 && line.why.contains("`air/7`"), "{line:?}");
         }
-        assert!(read(&Reading::default(), "t", &["[]"]).is_empty());
+        assert!(read(&MessageOptions::default(), "t", &["[]"]).is_empty());
     }
 
     #[test]
@@ -194,7 +194,7 @@ mod tests {
         let wide: Record = (0..3_000).map(|number| (format!("n{number}"), json!(1))).collect();
         let wide = json!(wide).to_string();
         for (payload, why) in [(&long, "longer than"), (&nested, "nested"), (&wide, "too many names")] {
-            let read = read(&Reading::default(), "t", &[payload, r#"{"a":1}"#]);
+            let read = read(&MessageOptions::default(), "t", &[payload, r#"{"a":1}"#]);
             assert_eq!(read.texts("a").collect::<Vec<_>>(), [Some("1")]);
             assert!(read.unreadable[0].why.contains(why), "{:?}", read.unreadable);
         }
@@ -202,8 +202,11 @@ mod tests {
 
     #[test]
     fn a_wanted_name_may_say_its_unit_and_no_other_name_is_kept() {
-        let read =
-            read(&Reading::default(), "t", &[r#"{"a [mi/h]":1,"ab":2,"a]":3,"a []":4}"#, r#"{"a":null}"#]);
+        let read = read(
+            &MessageOptions::default(),
+            "t",
+            &[r#"{"a [mi/h]":1,"ab":2,"a]":3,"a []":4}"#, r#"{"a":null}"#],
+        );
         let names: Vec<&str> = read.batch.schema_ref().fields().iter().map(|it| it.name().as_str()).collect();
         assert_eq!(names, ["a", "a [mi/h]"]);
         assert!(read.has("a") && !read.has("ab"));
@@ -212,7 +215,7 @@ mod tests {
 
     #[test]
     fn an_observation_becomes_flat() {
-        let reading = Reading { format: MessageFormat::SensorThings, ..Reading::default() };
+        let reading = MessageOptions { format: MessageFormat::SensorThings, ..MessageOptions::default() };
         let linked = r#"{"@iot.id":9,"phenomenonTime":"2026-01-01T00:00:00Z/2026-01-01T01:00:00Z","result":21.5,
             "resultTime":null,"Datastream@iot.navigationLink":"https://a.example/v1.1/Datastreams(42)"}"#;
         let row = json!({"id": "9", "datastream": "42", "phenomenon_time": "2026-01-01T00:00:00Z",

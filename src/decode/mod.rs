@@ -5,12 +5,12 @@
 //! on as unreadable; only a file that is not what its format says is an error.
 
 mod answer;
+mod bounded_file;
 mod budget;
 mod cap;
 mod csv;
 mod dialect;
 mod documents;
-mod ending;
 mod feed;
 mod geojson;
 mod gtfs_realtime;
@@ -32,7 +32,7 @@ pub use answer::RowPlace;
 pub use documents::{Document, Payload, read_document};
 pub use gtfs_realtime::Entity;
 pub use limits::{Bound, Limits};
-pub use message::{MessageFormat, Reading};
+pub use message::{MessageFormat, MessageOptions};
 pub use named_batch::Names;
 pub use rows::{Rows, Unreadable};
 pub use units::{Units, in_units, units_of, with_unit};
@@ -312,15 +312,15 @@ impl Tally {
 
 /// Where the wanted columns are among those of a file, and which unit its header names.
 #[derive(Debug, Clone, Default)]
-struct Wanted {
+struct Selection {
     indices: Vec<Option<usize>>,
     units: Vec<Option<String>>,
 }
 
 impl Request {
     /// For each wanted header its index in `found`: the header itself, or, of numbers, with a unit: `speed [mi/h]`.
-    fn resolve(&self, found: &[String]) -> Result<Wanted, Error> {
-        let mut wanted = Wanted::default();
+    fn resolve(&self, found: &[String]) -> Result<Selection, Error> {
+        let mut wanted = Selection::default();
         for (header, numeric) in self.headers.iter().zip(&self.numeric) {
             let (index, unit) = match found.iter().position(|name| name == header) {
                 Some(index) => (Some(index), None),
@@ -346,7 +346,7 @@ impl Request {
     /// Where a required column is missing.
     pub fn arrange(&self, batch: &RecordBatch) -> Result<RecordBatch, Error> {
         let found: Vec<String> = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
-        let Wanted { indices, mut units } = self.resolve(&found)?;
+        let Selection { indices, mut units } = self.resolve(&found)?;
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(indices.len());
         for ((index, unit), numeric) in indices.iter().zip(&mut units).zip(&self.numeric) {
             columns.push(match index {

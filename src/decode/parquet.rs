@@ -22,7 +22,7 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::file::metadata::FileMetaData;
 
-use super::ending::Ending;
+use super::bounded_file::BoundedFile;
 use super::units::{Units, in_units};
 use super::{BATCH_BYTES, BATCH_ROWS, Bound, Error, Limits, Progress, Request, Rows, Sink};
 use crate::model::UNIT;
@@ -72,7 +72,7 @@ pub(super) fn decode(
 /// Holds the footer against the bounds, then begins with the first wanted page.
 fn open(file: File, request: &Request) -> Result<(ParquetRecordBatchReader, u64, Units), Error> {
     let limits = &request.limits;
-    let file = Ending(file);
+    let file = BoundedFile(file);
     let options = || ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let footer = ArrowReaderMetadata::load(&file, options()).map_err(unreadable)?;
     let units = units(footer.metadata().file_metadata());

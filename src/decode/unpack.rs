@@ -101,12 +101,12 @@ pub(super) fn open<'r>(
     progress: &Arc<Progress>,
     verdict: &Verdict,
 ) -> Result<Box<dyn Read + 'r>, Error> {
-    let counted = Counted { inner: reader, progress: Arc::clone(progress) };
+    let counted = CountingReader { inner: reader, progress: Arc::clone(progress) };
     let Some(packing) = packing else { return Ok(Box::new(counted)) };
     let inner = unpacking(packing, BufReader::with_capacity(256 << 10, counted))
         .map_err(|error| Error::Unreadable { format: packing.name(), why: error.to_string() })?;
     let (progress, verdict) = (Arc::clone(progress), verdict.clone());
-    Ok(Box::new(Bounded { inner, packing, limits: *limits, progress, verdict, out: 0 }))
+    Ok(Box::new(LimitedReader { inner, packing, limits: *limits, progress, verdict, out: 0 }))
 }
 
 /// The bytes within `file` as a file that can be read in any order.
@@ -164,12 +164,12 @@ impl Packing {
 }
 
 /// Counts what is read of a file.
-struct Counted<R> {
+struct CountingReader<R> {
     inner: R,
     progress: Arc<Progress>,
 }
 
-impl<R: Read> Read for Counted<R> {
+impl<R: Read> Read for CountingReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
         self.progress.bytes.fetch_add(read as u64, Ordering::Relaxed);
@@ -178,7 +178,7 @@ impl<R: Read> Read for Counted<R> {
 }
 
 /// Ends the unpacking where too much comes out.
-struct Bounded<'r> {
+struct LimitedReader<'r> {
     inner: Box<dyn Read + 'r>,
     packing: Packing,
     limits: Limits,
@@ -187,7 +187,7 @@ struct Bounded<'r> {
     out: u64,
 }
 
-impl Read for Bounded<'_> {
+impl Read for LimitedReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let format = self.packing.name();
         let read = self

@@ -14,7 +14,7 @@ use zip::ZipArchive;
 
 use super::guard::guarded;
 use super::text_batch::TextBatch;
-use super::{Bound, Error, Limits, MAX_ROW_BYTES, Progress, Request, Sink, Wanted, unpack};
+use super::{Bound, Error, Limits, MAX_ROW_BYTES, Progress, Request, Selection, Sink, unpack};
 
 /// A workbook holds at most so many bytes: its texts are kept in memory.
 const MAX_BYTES: u64 = 512 << 20;
@@ -128,7 +128,7 @@ impl Rows<'_> {
             if self.headers.iter().all(String::is_empty) {
                 return Ok(());
             }
-            let Wanted { indices, units } = self.request.resolve(&self.headers)?;
+            let Selection { indices, units } = self.request.resolve(&self.headers)?;
             batch.in_units(&units);
             self.wanted = Some(indices);
             self.first = row;

@@ -30,8 +30,8 @@ pub mod fuzzing {
 }
 
 pub use crate::decode::{
-    Document, Entity, Error as DecodeError, MessageFormat, Payload, Reading, RowPlace, Rows, Units, in_units,
-    units_of,
+    Document, Entity, Error as DecodeError, MessageFormat, MessageOptions, Payload, RowPlace, Rows, Units,
+    in_units, units_of,
 };
 pub use crate::lake::{Cursor, Tail};
 pub use crate::sandbox::{Decoder, Reader};

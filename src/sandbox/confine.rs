@@ -3,7 +3,7 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
-use super::Confines;
+use super::ResourceLimits;
 use crate::decode::Limits;
 
 /// Files that a child holds open at once: readers of Parquet open the file once more for each column.
@@ -21,15 +21,15 @@ pub struct Confinement {
 }
 
 /// Gives up everything that decoding does not need, as far as the kernel knows how to.
-pub(super) fn confine(confines: &Confines, limits: &Limits) -> Confinement {
+pub(super) fn confine(resources: &ResourceLimits, limits: &Limits) -> Confinement {
     let most = |resource, most: u64| {
         let hard = getrlimit(resource).maximum;
         let most = Some(hard.map_or(most, |hard| hard.min(most)));
         setrlimit(resource, Rlimit { current: most, maximum: most }).is_ok()
     };
     let set = [
-        most(Resource::As, confines.memory.saturating_add(own_size())),
-        most(Resource::Cpu, confines.seconds),
+        most(Resource::As, resources.memory.saturating_add(own_size())),
+        most(Resource::Cpu, resources.seconds),
         most(Resource::Fsize, limits.unpacked.saturating_add(1 << 20)),
         most(Resource::Nofile, FILES),
         most(Resource::Core, 0),

@@ -7,8 +7,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Decoder;
-use super::frame::Asking;
-use super::parent::{Pool, Running};
+use super::frame::DocumentsRequest;
+use super::parent::{ChildProcess, Pool};
 use crate::decode::{Document, Error, Limits, Names, Payload, Rows, read_document};
 
 /// So many bytes are read at once, topics and all, where they are of more than one message.
@@ -20,7 +20,7 @@ pub struct Reader {
     names: Names,
     limits: Limits,
     pool: Option<Arc<Pool>>,
-    child: Arc<Mutex<Option<Running>>>,
+    child: Arc<Mutex<Option<ChildProcess>>>,
 }
 
 impl Decoder {
@@ -45,7 +45,7 @@ impl Reader {
         let mut all = Vec::new();
         for some in portions(payloads) {
             match &self.pool {
-                Some(pool) => self.apart(pool, document, some, &mut all)?,
+                Some(pool) => self.read_in_child(pool, document, some, &mut all)?,
                 None => {
                     let mut sink = |rows: Rows| {
                         all.push(rows);
@@ -65,7 +65,7 @@ impl Reader {
         }
     }
 
-    fn apart(
+    fn read_in_child(
         &self,
         pool: &Arc<Pool>,
         document: &Document,
@@ -76,10 +76,10 @@ impl Reader {
         // It is kept only where it comes to its end as it should.
         let known = child.take();
         let was_known = known.is_some();
-        let asking = Asking { document, names: &self.names, limits: &self.limits };
-        let (kept, told) = match pool.documents(known, asking, payloads) {
+        let request = DocumentsRequest { document, names: &self.names, limits: &self.limits };
+        let (kept, told) = match pool.documents(known, request, payloads) {
             // What is wrong may be wrong with the child, by what it read before: another is asked, which read nothing.
-            (None, Err(_)) if was_known => pool.documents(None, asking, payloads),
+            (None, Err(_)) if was_known => pool.documents(None, request, payloads),
             done => done,
         };
         *child = kept;

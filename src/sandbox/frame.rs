@@ -16,7 +16,7 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Confinement, Confines};
+use super::{Confinement, ResourceLimits};
 use crate::decode::{
     Bound, Document, Error, Limits, Names, Packing, Payload, ReadAs, Request, Rows, Unreadable, with_unit,
 };
@@ -33,14 +33,14 @@ const NUMBERS: &str = "_number";
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Job {
     /// The file at its standard input.
-    File { name: String, request: Request, confines: Confines },
+    File { name: String, request: Request, resources: ResourceLimits },
     /// Documents of one source, as long as it is asked for them.
-    Documents { names: Names, limits: Limits, confines: Confines },
+    Documents { names: Names, limits: Limits, resources: ResourceLimits },
 }
 
 /// What the child is asked for, of documents.
 #[derive(Debug, Serialize, Deserialize)]
-struct Asked {
+struct DocumentsHeader {
     document: Document,
     /// Of each payload its topic and its length.
     payloads: Vec<(String, usize)>,
@@ -50,12 +50,12 @@ struct Asked {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Expected<'a> {
     File(&'a Request),
-    Documents(Asking<'a>),
+    Documents(DocumentsRequest<'a>),
 }
 
 /// What is asked for of documents, and within which bounds.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Asking<'a> {
+pub(super) struct DocumentsRequest<'a> {
     pub(super) document: &'a Document,
     pub(super) names: &'a Names,
     pub(super) limits: &'a Limits,
@@ -63,7 +63,7 @@ pub(super) struct Asking<'a> {
 
 /// Rows without their batch.
 #[derive(Debug, Serialize, Deserialize)]
-struct Beside {
+struct RowsHeader {
     read: u64,
     unreadable: Vec<Unreadable>,
 }
@@ -82,7 +82,7 @@ pub(super) enum End {
 
 /// What the child says.
 #[derive(Debug)]
-pub(super) enum Said {
+pub(super) enum Message {
     Confined(Confinement),
     Rows { rows: Rows, read: u64 },
     End(End),
@@ -142,7 +142,7 @@ pub(super) fn write_documents(
     payloads: &[Payload],
 ) -> io::Result<()> {
     let told = payloads.iter().map(|payload| (payload.topic.clone(), payload.bytes.len())).collect();
-    let head = serde_json::to_vec(&Asked { document: document.clone(), payloads: told })?;
+    let head = serde_json::to_vec(&DocumentsHeader { document: document.clone(), payloads: told })?;
     let length = u32::try_from(head.len()).map_err(broken)?.to_le_bytes();
     let front = [length.as_slice(), &head];
     let bytes = payloads.iter().map(|payload| payload.bytes.as_ref());
@@ -163,7 +163,7 @@ pub(super) fn read_documents(from: &mut impl Read) -> io::Result<Option<(Documen
         end.map(|end| body.slice(from..end)).ok_or_else(|| broken("a frame is cut"))
     };
     let length = u32::from_le_bytes(cut(0, 4)?.as_ref().try_into().map_err(broken)?) as usize;
-    let Asked { document, payloads: told } = serde_json::from_slice(&cut(4, length)?)?;
+    let DocumentsHeader { document, payloads: told } = serde_json::from_slice(&cut(4, length)?)?;
     let (mut payloads, mut at) = (Vec::with_capacity(told.len()), 4 + length);
     for (topic, length) in told {
         payloads.push(Payload { topic, bytes: cut(at, length)? });
@@ -181,7 +181,7 @@ pub(super) fn write_end(to: &mut impl Write, end: &End) -> io::Result<()> {
 }
 
 pub(super) fn write_rows(to: &mut impl Write, rows: Rows, read: u64) -> io::Result<()> {
-    let beside = serde_json::to_vec(&Beside { read, unreadable: rows.unreadable })?;
+    let beside = serde_json::to_vec(&RowsHeader { read, unreadable: rows.unreadable })?;
     let length = u32::try_from(beside.len()).map_err(broken)?.to_le_bytes();
     let batch = packed(&rows.batch, rows.numbers).map_err(broken)?;
     write(to, Kind::Rows, &[&length, &beside, &batch])
@@ -199,19 +199,19 @@ fn packed(batch: &RecordBatch, numbers: Vec<i64>) -> Result<Vec<u8>, ArrowError>
 }
 
 /// The next thing that the child says; what is not as it must be is an error.
-pub(super) fn read_said(from: &mut impl Read, expected: Expected<'_>) -> io::Result<Said> {
+pub(super) fn read_message(from: &mut impl Read, expected: Expected<'_>) -> io::Result<Message> {
     let (kind, body) = read(from)?;
     if kind == Kind::Rows as u8 {
         return rows(body, expected);
     }
     Ok(match kind {
-        kind if kind == Kind::Confined as u8 => Said::Confined(serde_json::from_slice(&body)?),
-        kind if kind == Kind::End as u8 => Said::End(serde_json::from_slice(&body)?),
+        kind if kind == Kind::Confined as u8 => Message::Confined(serde_json::from_slice(&body)?),
+        kind if kind == Kind::End as u8 => Message::End(serde_json::from_slice(&body)?),
         _ => return Err(broken("a frame of no known kind")),
     })
 }
 
-fn rows(body: Vec<u8>, expected: Expected<'_>) -> io::Result<Said> {
+fn rows(body: Vec<u8>, expected: Expected<'_>) -> io::Result<Message> {
     let body = Buffer::from_vec(body);
     let cut = |from: usize, length: usize| {
         let there = from.checked_add(length).is_some_and(|end| end <= body.len());
@@ -219,7 +219,7 @@ fn rows(body: Vec<u8>, expected: Expected<'_>) -> io::Result<Said> {
     };
     let head = cut(0, 4)?.as_slice().try_into().map_err(broken)?;
     let head = u32::from_le_bytes(head) as usize;
-    let Beside { read, unreadable } = serde_json::from_slice(&cut(4, head)?)?;
+    let RowsHeader { read, unreadable } = serde_json::from_slice(&cut(4, head)?)?;
     if unreadable.iter().any(|line| line.text.len() > MOST_TOLD || line.why.len() > MOST_TOLD) {
         return Err(broken("a line is told at too great length"));
     }
@@ -229,7 +229,7 @@ fn rows(body: Vec<u8>, expected: Expected<'_>) -> io::Result<Said> {
         .map_err(|_| broken("a batch is no batch"))?
         .map_err(broken)?;
     let (batch, numbers) = checked(&batch, expected).map_err(broken)?;
-    Ok(Said::Rows { rows: Rows { batch, numbers, unreadable }, read })
+    Ok(Message::Rows { rows: Rows { batch, numbers, unreadable }, read })
 }
 
 fn unpacked(mut bytes: Buffer) -> Result<RecordBatch, ArrowError> {
@@ -266,11 +266,11 @@ impl Expected<'_> {
         let mut found = fields.iter().map(|field| field.name().as_str());
         match self {
             Self::File(request) => found.eq(request.headers.iter().map(String::as_str)),
-            Self::Documents(asking) => {
-                let always = asking.document.columns();
-                let most = asking.limits.columns.max(always.len() as u64);
+            Self::Documents(request) => {
+                let always = request.document.columns();
+                let most = request.limits.columns.max(always.len() as u64);
                 let each_once = found.clone().is_sorted_by(|one, next| one < next);
-                let known = |name: &str| always.contains(&name) || asking.names.want(name);
+                let known = |name: &str| always.contains(&name) || request.names.want(name);
                 fields.len() as u64 <= most && each_once && found.all(known)
             }
         }
@@ -330,16 +330,16 @@ impl From<End> for Result<Option<ReadAs>, Error> {
 /// What a child might say, frame by frame: what is believed of it is as it was asked for.
 #[cfg(feature = "fuzzing")]
 pub fn fuzz(mut bytes: &[u8], request: &Request) {
-    let document = Document::Messages(crate::decode::Reading::default());
+    let document = Document::Messages(crate::decode::MessageOptions::default());
     let names: Names = request.headers.iter().cloned().collect();
     let documents =
-        Expected::Documents(Asking { document: &document, names: &names, limits: &request.limits });
+        Expected::Documents(DocumentsRequest { document: &document, names: &names, limits: &request.limits });
     for (expected, mut said) in [(Expected::File(request), bytes), (documents, bytes)] {
-        while let Ok(said) = read_said(&mut said, expected) {
+        while let Ok(said) = read_message(&mut said, expected) {
             match said {
-                Said::Rows { rows, .. } => believed(&rows, expected),
-                Said::End(end) => drop(Result::from(end)),
-                Said::Confined(_) => {}
+                Message::Rows { rows, .. } => believed(&rows, expected),
+                Message::End(end) => drop(Result::from(end)),
+                Message::Confined(_) => {}
             }
         }
     }

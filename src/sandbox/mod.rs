@@ -15,7 +15,7 @@ mod worker;
 /// The door to what is private, for random bytes.
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing {
-    pub use super::frame::fuzz as said;
+    pub use super::frame::fuzz as messages;
 }
 
 use std::fs::File;
@@ -32,7 +32,7 @@ pub use worker::run as run_worker;
 
 /// What a child may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Confines {
+pub struct ResourceLimits {
     /// Bytes of address space beyond the program's own.
     pub memory: u64,
     /// Seconds of processor time, and of waiting for its next rows in all.
@@ -41,14 +41,14 @@ pub struct Confines {
     pub children: usize,
 }
 
-impl Default for Confines {
+impl Default for ResourceLimits {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         Self { memory: 1536 << 20, seconds: 300, children: (2 * cores).max(4) }
     }
 }
 
-impl Confines {
+impl ResourceLimits {
     fn patience(&self) -> Duration {
         Duration::from_secs(self.seconds)
     }
@@ -68,8 +68,8 @@ impl Decoder {
     }
 
     /// A child for each file: `program` started anew as its decoder.
-    pub fn child(program: PathBuf, limits: Limits, confines: Confines) -> Self {
-        Self { limits, pool: Some(Arc::new(parent::Pool::new(program, confines))) }
+    pub fn child(program: PathBuf, limits: Limits, resources: ResourceLimits) -> Self {
+        Self { limits, pool: Some(Arc::new(parent::Pool::new(program, resources))) }
     }
 
     /// The bounds of a file.

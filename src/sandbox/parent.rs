@@ -11,8 +11,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::frame::{self, Asking, End, Expected, Job, Said};
-use super::{Confinement, Confines};
+use super::frame::{self, DocumentsRequest, End, Expected, Job, Message};
+use super::{Confinement, ResourceLimits};
 use crate::decode::{
     Bound, Document, Error, Limits, Names, Payload, Progress, ReadAs, Request, Rows, Sink, Tally,
 };
@@ -28,7 +28,7 @@ const PANICKED: i32 = 101;
 #[derive(Debug)]
 pub(super) struct Pool {
     program: PathBuf,
-    confines: Confines,
+    resources: ResourceLimits,
     files: Slots,
     documents: Slots,
 }
@@ -62,14 +62,14 @@ impl Drop for Slot<'_> {
 
 /// A child that is gone when this is.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(super) struct ChildProcess {
     child: Child,
     socket: UnixStream,
     /// How long it has been waited for.
     waited: Duration,
 }
 
-impl Drop for Running {
+impl Drop for ChildProcess {
     fn drop(&mut self) {
         // It may have ended; then there is nothing to kill, and its end is still fetched.
         let ended = self.child.kill().and_then(|()| self.child.wait());
@@ -80,8 +80,8 @@ impl Drop for Running {
 }
 
 impl Pool {
-    pub(super) fn new(program: PathBuf, confines: Confines) -> Self {
-        Self { program, confines, files: Slots::default(), documents: Slots::default() }
+    pub(super) fn new(program: PathBuf, resources: ResourceLimits) -> Self {
+        Self { program, resources, files: Slots::default(), documents: Slots::default() }
     }
 
     pub(super) fn decode(
@@ -94,8 +94,8 @@ impl Pool {
     ) -> Result<ReadAs, Error> {
         let total = file.metadata().map_or(0, |metadata| metadata.len());
         progress.total.store(total, Ordering::Relaxed);
-        let _slot = self.files.take(self.confines.children);
-        let job = Job::File { name: name.to_owned(), request: request.clone(), confines: self.confines };
+        let _slot = self.files.take(self.resources.children);
+        let job = Job::File { name: name.to_owned(), request: request.clone(), resources: self.resources };
         let mut running = self.start(file, &job).map_err(|error| self.unable(&error))?;
         let end = self.listen(&mut running, Expected::File(request), &request.limits, |rows, read| {
             progress.bytes.store(read.min(total), Ordering::Relaxed);
@@ -108,7 +108,7 @@ impl Pool {
     /// Takes what a child tells until it comes to its end.
     fn listen(
         &self,
-        running: &mut Running,
+        running: &mut ChildProcess,
         expected: Expected<'_>,
         limits: &Limits,
         mut take: impl FnMut(Rows, u64) -> Result<(), Error>,
@@ -116,12 +116,12 @@ impl Pool {
         let mut tally = Tally::default();
         loop {
             match self.next(running, expected)? {
-                Said::Confined(_) => {}
-                Said::Rows { rows, read } => {
+                Message::Confined(_) => {}
+                Message::Rows { rows, read } => {
                     tally.count(&rows, limits)?;
                     take(rows, read)?;
                 }
-                Said::End(end) => return Ok(end),
+                Message::End(end) => return Ok(end),
             }
         }
     }
@@ -129,42 +129,42 @@ impl Pool {
     /// Asks a child for the rows of documents: that one, or a new one. It comes back where it may be asked again.
     pub(super) fn documents(
         &self,
-        known: Option<Running>,
-        asking: Asking<'_>,
+        known: Option<ChildProcess>,
+        request: DocumentsRequest<'_>,
         payloads: &[Payload],
-    ) -> (Option<Running>, Result<Vec<Rows>, Error>) {
-        let _slot = self.documents.take(self.confines.children);
-        let mut child = match known.map_or_else(|| self.start_reading(asking), Ok) {
+    ) -> (Option<ChildProcess>, Result<Vec<Rows>, Error>) {
+        let _slot = self.documents.take(self.resources.children);
+        let mut child = match known.map_or_else(|| self.start_reading(request), Ok) {
             Ok(child) => child,
             Err(error) => return (None, Err(self.unable(&error))),
         };
-        match self.told(&mut child, asking, payloads) {
+        match self.exchange(&mut child, request, payloads) {
             Ok(told) => (Some(child).filter(|child| self.is_fresh(child, payloads)), told),
             Err(error) => (None, Err(error)),
         }
     }
 
-    fn start_reading(&self, asking: Asking<'_>) -> io::Result<Running> {
-        let (names, limits) = (asking.names.clone(), *asking.limits);
-        let job = Job::Documents { names, limits, confines: self.confines };
+    fn start_reading(&self, request: DocumentsRequest<'_>) -> io::Result<ChildProcess> {
+        let (names, limits) = (request.names.clone(), *request.limits);
+        let job = Job::Documents { names, limits, resources: self.resources };
         self.start(File::open("/dev/null")?, &job)
     }
 
     /// What the child tells of documents. Without an end of its telling it is the child's end.
-    fn told(
+    fn exchange(
         &self,
-        running: &mut Running,
-        asking: Asking<'_>,
+        running: &mut ChildProcess,
+        request: DocumentsRequest<'_>,
         payloads: &[Payload],
     ) -> Result<Result<Vec<Rows>, Error>, Error> {
-        match frame::write_documents(&mut running.socket, asking.document, payloads) {
+        match frame::write_documents(&mut running.socket, request.document, payloads) {
             // It is gone; why is told when it is listened to.
             Err(error) if is_gone(&error) => {}
             Err(error) => return Err(Error::Unable(format!("the decoder takes nothing: {error}"))),
             Ok(()) => {}
         }
-        let (limits, mut all) = (asking.document.within(asking.limits), Vec::new());
-        let end = self.listen(running, Expected::Documents(asking), &limits, |rows, _| {
+        let (limits, mut all) = (request.document.within(request.limits), Vec::new());
+        let end = self.listen(running, Expected::Documents(request), &limits, |rows, _| {
             all.push(rows);
             Ok(())
         })?;
@@ -172,18 +172,21 @@ impl Pool {
     }
 
     /// Whether a child may be asked again: its time is for all that it reads, and what it held it may not give back.
-    fn is_fresh(&self, child: &Running, payloads: &[Payload]) -> bool {
+    fn is_fresh(&self, child: &ChildProcess, payloads: &[Payload]) -> bool {
         let bytes: usize = payloads.iter().map(|payload| payload.bytes.len()).sum();
-        child.waited < self.confines.patience() / 2 && bytes <= LARGE
+        child.waited < self.resources.patience() / 2 && bytes <= LARGE
     }
 
     /// Asks a child for nothing, to learn what holds it.
     pub(super) fn probe(&self) -> Result<Confinement, Error> {
-        let asking =
-            Asking { document: &Document::Cap, names: &Names::default(), limits: &Limits::default() };
-        let mut child = self.start_reading(asking).map_err(|error| self.unable(&error))?;
-        match self.next(&mut child, Expected::Documents(asking))? {
-            Said::Confined(confinement) => Ok(confinement),
+        let request = DocumentsRequest {
+            document: &Document::Cap,
+            names: &Names::default(),
+            limits: &Limits::default(),
+        };
+        let mut child = self.start_reading(request).map_err(|error| self.unable(&error))?;
+        match self.next(&mut child, Expected::Documents(request))? {
+            Message::Confined(confinement) => Ok(confinement),
             _ => Err(Error::Unable("the decoder does not say what holds it".into())),
         }
     }
@@ -192,7 +195,7 @@ impl Pool {
         Error::Unable(format!("{} could not be started as a decoder: {error}", self.program.display()))
     }
 
-    fn start(&self, file: File, job: &Job) -> io::Result<Running> {
+    fn start(&self, file: File, job: &Job) -> io::Result<ChildProcess> {
         let (ours, theirs) = UnixStream::pair()?;
         let mut command = Command::new(&self.program);
         // What the city knows from its environment is nobody's business in there.
@@ -208,8 +211,8 @@ impl Pool {
             .spawn()?;
         // The command holds a copy of the child's end, without which the child's death would go unheard.
         drop(command);
-        let mut running = Running { child, socket: ours, waited: Duration::ZERO };
-        running.socket.set_write_timeout(Some(self.confines.patience()))?;
+        let mut running = ChildProcess { child, socket: ours, waited: Duration::ZERO };
+        running.socket.set_write_timeout(Some(self.resources.patience()))?;
         match frame::write_job(&mut running.socket, job) {
             // It is gone already; why is told when it is listened to.
             Err(error) if is_gone(&error) => Ok(running),
@@ -219,9 +222,9 @@ impl Pool {
     }
 
     /// The next thing that the child says, or what became of it.
-    fn next(&self, running: &mut Running, expected: Expected<'_>) -> Result<Said, Error> {
-        let mut patient = Patient { running, most: self.confines.patience() };
-        let error = match frame::read_said(&mut patient, expected) {
+    fn next(&self, running: &mut ChildProcess, expected: Expected<'_>) -> Result<Message, Error> {
+        let mut patient = DeadlineReader { running, most: self.resources.patience() };
+        let error = match frame::read_message(&mut patient, expected) {
             Ok(said) => return Ok(said),
             Err(error) => error,
         };
@@ -236,7 +239,7 @@ impl Pool {
     }
 
     fn too_slow(&self) -> Error {
-        Error::Beyond { bound: Bound::Time, most: self.confines.seconds }
+        Error::Beyond { bound: Bound::Time, most: self.resources.seconds }
     }
 
     /// What the end of a child that was not done says of the file.
@@ -248,7 +251,7 @@ impl Pool {
             self.too_slow()
         } else if by(&[Signal::ABORT, Signal::KILL]) {
             // An allocation that failed aborts; a machine that runs out of memory kills.
-            Error::Beyond { bound: Bound::Memory, most: self.confines.memory }
+            Error::Beyond { bound: Bound::Memory, most: self.resources.memory }
         } else if ended.code() == Some(PANICKED) || by(&[Signal::SEGV, Signal::BUS, Signal::FPE, Signal::ILL])
         {
             corrupt("it is corrupt: the reader could not make sense of it")
@@ -268,12 +271,12 @@ fn corrupt(why: &str) -> Error {
 }
 
 /// A socket that is waited for only so long in all.
-struct Patient<'r> {
-    running: &'r mut Running,
+struct DeadlineReader<'r> {
+    running: &'r mut ChildProcess,
     most: Duration,
 }
 
-impl io::Read for Patient<'_> {
+impl io::Read for DeadlineReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.most.saturating_sub(self.running.waited);
         if left.is_zero() {

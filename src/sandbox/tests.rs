@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, ListArray, StringArray};
 use arrow::datatypes::Int32Type;
 use arrow::record_batch::RecordBatch;
 
-use super::frame::{self, Asking, End, Expected, Said};
+use super::frame::{self, DocumentsRequest, End, Expected, Message};
 use super::*;
 use crate::decode::{Bound, Document, Error, Payload, Rows, Unreadable};
 
@@ -38,23 +38,23 @@ fn sent(rows: Rows) -> Vec<u8> {
     bytes
 }
 
-fn heard(bytes: &[u8]) -> Result<Said, String> {
+fn heard(bytes: &[u8]) -> Result<Message, String> {
     let request = request();
-    frame::read_said(&mut Cursor::new(bytes), Expected::File(&request)).map_err(|error| error.to_string())
+    frame::read_message(&mut Cursor::new(bytes), Expected::File(&request)).map_err(|error| error.to_string())
 }
 
 /// What is believed of a child that was asked for messages.
-fn heard_of_messages(bytes: &[u8]) -> Result<Said, String> {
-    let document = Document::Messages(decode::Reading::default());
+fn heard_of_messages(bytes: &[u8]) -> Result<Message, String> {
+    let document = Document::Messages(decode::MessageOptions::default());
     let (names, limits) = (["a", "b"].into_iter().collect(), Limits { columns: 2, ..request().limits });
-    let asking = Asking { document: &document, names: &names, limits: &limits };
-    let said = frame::read_said(&mut Cursor::new(bytes), Expected::Documents(asking));
+    let request = DocumentsRequest { document: &document, names: &names, limits: &limits };
+    let said = frame::read_message(&mut Cursor::new(bytes), Expected::Documents(request));
     said.map_err(|error| error.to_string())
 }
 
 #[test]
 fn rows_come_as_they_went() {
-    let Said::Rows { rows: came, read } = heard(&sent(rows("a", text(&["1", "南通"])))).unwrap() else {
+    let Message::Rows { rows: came, read } = heard(&sent(rows("a", text(&["1", "南通"])))).unwrap() else {
         panic!("no rows")
     };
     let went = rows("a", text(&["1", "南通"]));
@@ -80,7 +80,7 @@ fn a_child_that_reads_messages_is_not_believed_either() {
         Rows::of(RecordBatch::try_from_iter(columns).unwrap())
     };
     for names in [["a"].as_slice(), &["a [mi/h]"], &["a", "b"], &["b", "b [m]"]] {
-        let Said::Rows { rows, .. } = heard_of_messages(&sent(batch(names))).unwrap() else {
+        let Message::Rows { rows, .. } = heard_of_messages(&sent(batch(names))).unwrap() else {
             panic!("no rows")
         };
         assert_eq!(rows, batch(names));
@@ -93,7 +93,7 @@ fn a_child_that_reads_messages_is_not_believed_either() {
     assert!(heard_of_messages(&sent(rows("a", numbers))).unwrap_err().contains("a column of Int64"));
     assert!(heard_of_messages(&sent(rows("a", text(&["123456789"])))).unwrap_err().contains("longer than 8"));
     let nothing = Rows::of(rows("a", text(&["1"])).batch.project(&[]).unwrap());
-    let Said::Rows { rows, .. } = heard_of_messages(&sent(nothing)).unwrap() else { panic!("no rows") };
+    let Message::Rows { rows, .. } = heard_of_messages(&sent(nothing)).unwrap() else { panic!("no rows") };
     assert_eq!(rows.batch.num_rows(), 1, "a row without values is a row");
 }
 
@@ -120,7 +120,7 @@ fn a_frame_with_any_byte_changed_is_rows_or_an_error() {
         for change in [1, 0x40, 0xff] {
             let mut bytes = whole.clone();
             bytes[at] ^= change;
-            if let Ok(Said::Rows { rows, .. }) = heard(&bytes) {
+            if let Ok(Message::Rows { rows, .. }) = heard(&bytes) {
                 assert_eq!(rows.batch.num_columns(), 1);
                 assert_eq!(rows.batch.num_rows(), rows.numbers.len());
             }
@@ -141,7 +141,7 @@ fn endings_come_as_they_went() {
     ] {
         let mut bytes = Vec::new();
         frame::write_end(&mut bytes, &End::from(Err(error.clone()))).unwrap();
-        let Said::End(end) = heard(&bytes).unwrap() else { panic!("no end") };
+        let Message::End(end) = heard(&bytes).unwrap() else { panic!("no end") };
         assert_eq!(Result::<Option<ReadAs>, _>::from(end), Err(error));
     }
 }
@@ -153,12 +153,12 @@ mod endings {
     use super::*;
 
     /// What becomes of a file whose decoder is a script that ends as it says.
-    fn ended(script: &str, confines: Confines) -> Error {
+    fn ended(script: &str, resources: ResourceLimits) -> Error {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("decoder");
         std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let decoder = Decoder::child(program, Limits::default(), confines);
+        let decoder = Decoder::child(program, Limits::default(), resources);
         let file = tempfile::tempfile().unwrap();
         decoder.decode("a.csv", file, &request(), &Arc::default(), &mut |_| Ok(())).unwrap_err()
     }
@@ -184,9 +184,9 @@ mod endings {
     fn a_child_that_is_gone_is_another_childs_reason_to_start() {
         let folder = tempfile::tempdir().unwrap();
         let (program, started) = scripted(folder.path(), NOTHING);
-        let decoder = Decoder::child(program, Limits::default(), Confines::default());
+        let decoder = Decoder::child(program, Limits::default(), ResourceLimits::default());
         let reader = decoder.reader(["a"].into_iter().collect());
-        let messages = Document::Messages(decode::Reading::default());
+        let messages = Document::Messages(decode::MessageOptions::default());
         for _ in 0..3 {
             assert_eq!(reader.read(&messages, &[Payload::whole("{}")]), Ok(Rows::none()));
         }
@@ -203,8 +203,8 @@ mod endings {
             enough.display()
         );
         let (program, started) = scripted(folder.path(), &format!("{busy}\n{NOTHING}"));
-        let confines = Confines { children: 1, ..Confines::default() };
-        let decoder = Decoder::child(program, Limits::default(), confines);
+        let resources = ResourceLimits { children: 1, ..ResourceLimits::default() };
+        let decoder = Decoder::child(program, Limits::default(), resources);
         let reader = decoder.reader(["a"].into_iter().collect());
         let busy = std::thread::spawn(move || {
             let mut file = tempfile::tempfile().unwrap();
@@ -215,7 +215,7 @@ mod endings {
         while !started.exists() {
             std::thread::yield_now();
         }
-        let messages = Document::Messages(decode::Reading::default());
+        let messages = Document::Messages(decode::MessageOptions::default());
         assert_eq!(reader.read(&messages, &[Payload::whole("{}")]), Ok(Rows::none()));
         assert!(!busy.is_finished(), "the file is still read");
         std::fs::write(&enough, "").unwrap();
@@ -225,21 +225,21 @@ mod endings {
 
     #[test]
     fn each_ending_has_its_code() {
-        let confines = Confines::default();
-        assert!(ended("exit 101", confines).to_string().contains("it is corrupt"));
-        assert_eq!(bound_of(&ended("kill -ABRT $$", confines)), Some(Bound::Memory));
-        assert_eq!(bound_of(&ended("kill -KILL $$", confines)), Some(Bound::Memory));
-        assert_eq!(bound_of(&ended("kill -XCPU $$", confines)), Some(Bound::Time));
-        assert!(ended("kill -SEGV $$", confines).to_string().contains("it is corrupt"));
-        assert!(ended("exit 0", confines).to_string().contains("its decoder ended with"));
-        let garbage = ended("head -c 1000000 /dev/zero >&1", confines);
+        let resources = ResourceLimits::default();
+        assert!(ended("exit 101", resources).to_string().contains("it is corrupt"));
+        assert_eq!(bound_of(&ended("kill -ABRT $$", resources)), Some(Bound::Memory));
+        assert_eq!(bound_of(&ended("kill -KILL $$", resources)), Some(Bound::Memory));
+        assert_eq!(bound_of(&ended("kill -XCPU $$", resources)), Some(Bound::Time));
+        assert!(ended("kill -SEGV $$", resources).to_string().contains("it is corrupt"));
+        assert!(ended("exit 0", resources).to_string().contains("its decoder ended with"));
+        let garbage = ended("head -c 1000000 /dev/zero >&1", resources);
         assert!(garbage.to_string().contains("what no decoder says"), "{garbage}");
-        let missing = Decoder::child("/no/such/program".into(), Limits::default(), confines);
+        let missing = Decoder::child("/no/such/program".into(), Limits::default(), resources);
         assert!(matches!(missing.confinement(), Err(Error::Unable(_))));
 
         // Who does not come to an end is ended.
         let begun = std::time::Instant::now();
-        let error = ended("exec sleep 60", Confines { seconds: 1, ..Confines::default() });
+        let error = ended("exec sleep 60", ResourceLimits { seconds: 1, ..ResourceLimits::default() });
         assert_eq!(error, Error::Beyond { bound: Bound::Time, most: 1 });
         assert!(begun.elapsed() < Duration::from_secs(20));
     }

@@ -25,11 +25,11 @@ pub fn run() -> io::Result<()> {
     // Whatever has to be opened is opened before nothing can be.
     let asked = socket.try_clone()?;
     let scratch = if is_packed(&mut file)? { tempfile::tempfile().ok() } else { None };
-    let (confines, limits) = match &job {
-        Job::File { confines, request, .. } => (confines, &request.limits),
-        Job::Documents { confines, limits, .. } => (confines, limits),
+    let (resources, limits) = match &job {
+        Job::File { resources, request, .. } => (resources, &request.limits),
+        Job::Documents { resources, limits, .. } => (resources, limits),
     };
-    let confinement = confine(confines, limits);
+    let confinement = confine(resources, limits);
     let mut out = BufWriter::with_capacity(256 << 10, socket);
     frame::write_confined(&mut out, &confinement)?;
     out.flush()?;

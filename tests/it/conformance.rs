@@ -9,10 +9,10 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use cityloom::connect::{
-    Answer, Connector, Document, HttpPoll, HttpPollConfig, Polled, Reader, RowPlace, Rows, Trouble,
+    Answer, Connector, Document, HttpPoll, HttpPollConfig, PollError, PollOutcome, Reader, RowPlace, Rows,
 };
 use cityloom::decode::Limits;
-use cityloom::sandbox::{Confines, Decoder};
+use cityloom::sandbox::{Decoder, ResourceLimits};
 use futures::StreamExt as _;
 use serde_json::{Map, Value, json};
 
@@ -61,7 +61,7 @@ fn row(id: u32, units: u32) -> Row {
 /// Who reads what is told, as a running city does: another process.
 fn reader() -> Reader {
     let program = env!("CARGO_BIN_EXE_cityloom").into();
-    let decoder = Decoder::child(program, Limits::default(), Confines::default());
+    let decoder = Decoder::child(program, Limits::default(), ResourceLimits::default());
     decoder.reader(["id", "units", "ssl"].into_iter().collect())
 }
 
@@ -73,8 +73,8 @@ fn numbers(rows: &Rows, name: &str) -> Vec<u32> {
 /// What one asking brings, of the columns that the tests tell.
 async fn rows(connector: &mut dyn Connector, cursor: &mut Option<Value>) -> Vec<Row> {
     match connector.poll(cursor.as_ref()).await.unwrap() {
-        Polled::Unchanged => Vec::new(),
-        Polled::Rows { rows, cursor: next } => {
+        PollOutcome::Unchanged => Vec::new(),
+        PollOutcome::Rows { rows, cursor: next } => {
             *cursor = Some(next);
             assert_eq!(rows.unreadable, []);
             numbers(&rows, "id")
@@ -100,7 +100,7 @@ async fn exactly(connector: &mut dyn Connector, cursor: &mut Option<Value>, expe
 async fn listening<S: Source>(source: &S) -> Box<dyn Connector> {
     let mut connector = source.connector();
     if S::MEMORY != Memory::All {
-        assert_eq!(connector.poll(None).await, Ok(Polled::Unchanged));
+        assert_eq!(connector.poll(None).await, Ok(PollOutcome::Unchanged));
     }
     connector
 }
@@ -164,7 +164,7 @@ async fn loses_nothing_by_trouble<S: Source>(source: &S) {
     source.fail();
     for _ in 0..2 {
         let trouble = connector.poll(cursor.as_ref()).await.unwrap_err();
-        assert!(matches!(trouble, Trouble::Passing { .. }), "{trouble:?}");
+        assert!(matches!(trouble, PollError::Transient { .. }), "{trouble:?}");
     }
     source.tell(&[row(1, 1), row(4, 1)]).await;
     if S::MEMORY == Memory::Nothing {
@@ -181,12 +181,12 @@ async fn bounds_what_comes<S: Source>(source: &S) {
     let mut connector = listening(source).await;
     if source.flood().await {
         let trouble = connector.poll(None).await.unwrap_err();
-        assert!(matches!(trouble, Trouble::Lasting(_)), "{trouble:?}");
+        assert!(matches!(trouble, PollError::Permanent(_)), "{trouble:?}");
     }
     source.hang();
     let answer = tokio::time::timeout(PATIENCE, source.connector().poll(None)).await;
     let trouble = answer.expect("it ends by itself").unwrap_err();
-    assert!(matches!(trouble, Trouble::Passing { .. }), "{trouble:?}");
+    assert!(matches!(trouble, PollError::Transient { .. }), "{trouble:?}");
 }
 
 /// What the server of the test says next.

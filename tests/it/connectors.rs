@@ -255,7 +255,7 @@ impl Tally {
                 self.rows += receipt.rows_landed;
                 self.quarantined += receipt.rows_quarantined;
             }
-            Health::Troubled { .. } => self.troubles += 1,
+            Health::Failing { .. } => self.troubles += 1,
         }
     }
 }

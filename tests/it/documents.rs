@@ -10,9 +10,11 @@ use axum::extract::Path as Route;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use cityloom::connect::{Answer, Connector, HttpPoll, HttpPollConfig, Polled, Trouble};
-use cityloom::decode::{Bound, Document, Entity, Error, Limits, Names, Payload, Reading, RowPlace, Rows};
-use cityloom::sandbox::{Confines, Decoder};
+use cityloom::connect::{Answer, Connector, HttpPoll, HttpPollConfig, PollError, PollOutcome};
+use cityloom::decode::{
+    Bound, Document, Entity, Error, Limits, MessageOptions, Names, Payload, RowPlace, Rows,
+};
+use cityloom::sandbox::{Decoder, ResourceLimits};
 use serde_json::{Map, Value};
 
 use crate::binary::real_data;
@@ -141,7 +143,7 @@ fn number(value: &Value) -> f64 {
 
 /// Decodes as a running city does.
 fn child() -> Decoder {
-    Decoder::child(env!("CARGO_BIN_EXE_cityloom").into(), Limits::default(), Confines::default())
+    Decoder::child(env!("CARGO_BIN_EXE_cityloom").into(), Limits::default(), ResourceLimits::default())
 }
 
 #[test]
@@ -170,8 +172,8 @@ fn noted(folder: &Path) -> (Decoder, PathBuf) {
     );
     std::fs::write(&program, script).unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let confines = Confines { memory: 256 << 20, ..Confines::default() };
-    (Decoder::child(program, Limits::default(), confines), starts)
+    let resources = ResourceLimits { memory: 256 << 20, ..ResourceLimits::default() };
+    (Decoder::child(program, Limits::default(), resources), starts)
 }
 
 #[test]
@@ -179,7 +181,7 @@ fn a_source_has_one_child_until_that_is_gone() {
     let folder = tempfile::tempdir().unwrap();
     let (decoder, starts) = noted(folder.path());
     let reader = decoder.reader(["a"].into_iter().collect());
-    let messages = Document::Messages(Reading::default());
+    let messages = Document::Messages(MessageOptions::default());
     let read = |text: &str| {
         let payload = Payload { topic: "air/7".into(), bytes: text.to_owned().into() };
         reader.read(&messages, &[payload.clone(), payload])
@@ -264,7 +266,7 @@ async fn a_feed_of_alerts_is_followed_and_not_astray() {
     let mut feed = connector("feed", Answer::CapFeed { hosts: Vec::new() });
     let (mut cursor, mut come) = (None, Vec::new());
     for expected in [50, 20, 0] {
-        let Polled::Rows { rows, cursor: next } = feed.poll(cursor.as_ref()).await.unwrap() else {
+        let PollOutcome::Rows { rows, cursor: next } = feed.poll(cursor.as_ref()).await.unwrap() else {
             panic!("an answer")
         };
         assert_eq!(rows.len(), expected);
@@ -283,12 +285,12 @@ async fn a_feed_of_alerts_is_followed_and_not_astray() {
         "a broken alert is told, and no other waits for it"
     );
     let trouble = connector("astray", Answer::CapFeed { hosts: Vec::new() }).poll(None).await.unwrap_err();
-    assert!(matches!(&trouble, Trouble::Lasting(why) if why.contains("metadata.example")), "{trouble:?}");
+    assert!(matches!(&trouble, PollError::Permanent(why) if why.contains("metadata.example")), "{trouble:?}");
     let mut one = connector("alert/7", Answer::Document(Document::Cap));
-    let Polled::Rows { rows, .. } = one.poll(None).await.unwrap() else { panic!("an answer") };
+    let PollOutcome::Rows { rows, .. } = one.poll(None).await.unwrap() else { panic!("an answer") };
     assert_eq!(told(&rows)[0]["identifier"], "7");
     let mut none = connector("alert/7", Answer::Document(Document::GtfsRealtime(Entity::Vehicles)));
-    assert!(matches!(none.poll(None).await, Err(Trouble::Passing { .. })));
+    assert!(matches!(none.poll(None).await, Err(PollError::Transient { .. })));
 }
 
 #[test]

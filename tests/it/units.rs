@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray}
 use arrow::datatypes::{DataType, Field, Schema};
 use async_trait::async_trait;
 use cityloom::app::{Workshop, WorkshopOptions};
-use cityloom::connect::{Connector, Health, Polled, Rows, Runner, Trouble};
+use cityloom::connect::{Connector, Health, PollError, PollOutcome, Rows, Runner};
 use parquet::arrow::ArrowWriter;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -202,9 +202,9 @@ struct Once(bool);
 
 #[async_trait]
 impl Connector for Once {
-    async fn poll(&mut self, _: Option<&Value>) -> Result<Polled, Trouble> {
+    async fn poll(&mut self, _: Option<&Value>) -> Result<PollOutcome, PollError> {
         if std::mem::replace(&mut self.0, true) {
-            return Ok(Polled::Unchanged);
+            return Ok(PollOutcome::Unchanged);
         }
         let values = [
             ("ts", "2025-03-01T08:00:00Z"),
@@ -215,7 +215,7 @@ impl Connector for Once {
         ];
         let column = |text: &str| Arc::new(StringArray::from(vec![text])) as ArrayRef;
         let batch = RecordBatch::try_from_iter(values.map(|(name, text)| (name, column(text)))).unwrap();
-        Ok(Polled::Rows { rows: Rows::of(batch), cursor: json!(1) })
+        Ok(PollOutcome::Rows { rows: Rows::of(batch), cursor: json!(1) })
     }
 }
 
@@ -245,7 +245,7 @@ async fn a_live_source_is_read_in_the_units_that_its_settings_say() {
         running.await.unwrap();
         match (health, told) {
             (Health::Landed(receipt), None) => assert_eq!(receipt.units["speed_kmh"].from, "mi/h"),
-            (Health::Troubled { why, .. }, Some(told)) => assert!(why.contains(told), "{why}"),
+            (Health::Failing { why, .. }, Some(told)) => assert!(why.contains(told), "{why}"),
             (health, _) => panic!("{unit}: {health:?}"),
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use async_nats::jetstream;
-use cityloom::connect::{Connector, Mqtt, MqttConfig, Nats, NatsConfig, Reading};
+use cityloom::connect::{Connector, MessageOptions, Mqtt, MqttConfig, Nats, NatsConfig};
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions, QoS};
 use serde_json::json;
 use uuid::Uuid;
@@ -65,7 +65,7 @@ pub fn mqtt(port: u16, name: &str) -> MqttConfig {
         client_id: name.into(),
         login: None,
         topics: vec![format!("{name}/#")],
-        reading: Reading::default(),
+        reading: MessageOptions::default(),
         gather: Duration::from_millis(50),
         most_messages: 10,
         most_bytes: 64 << 10,
@@ -148,7 +148,7 @@ pub fn nats(url: &str, stream: &str) -> NatsConfig {
         stream: stream.into(),
         subject: None,
         durable: "city".into(),
-        reading: Reading::default(),
+        reading: MessageOptions::default(),
         gather: Duration::from_millis(50),
         most_messages: 10,
         again_after: Duration::from_secs(2),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cityloom::connect::{Connector, Polled, Postgres, PostgresConfig, SecretAt, Trouble};
+use cityloom::connect::{Connector, PollError, PollOutcome, Postgres, PostgresConfig, SecretAt};
 use serde_json::Value;
 use tokio_postgres::{Client, NoTls};
 
@@ -97,7 +97,7 @@ async fn ties_are_neither_lost_nor_told_twice(database: &Database<'_>) {
     database.past_the_gate().await.batch_execute(table).await.unwrap();
     let config = PostgresConfig { cursor: "at".into(), ..database.config(7) };
     let (mut cursor, mut ids, mut askings) = (None::<Value>, Vec::new(), 0);
-    while let Polled::Rows { rows, cursor: next } =
+    while let PollOutcome::Rows { rows, cursor: next } =
         Postgres::new(config.clone(), reader()).poll(cursor.as_ref()).await.unwrap()
     {
         ids.extend(numbers(&rows, "id"));
@@ -110,27 +110,30 @@ async fn ties_are_neither_lost_nor_told_twice(database: &Database<'_>) {
     let young = "INSERT INTO calls VALUES (2000, 1, NULL, 0, now())";
     database.past_the_gate().await.batch_execute(young).await.unwrap();
     let settled = PostgresConfig { settle: Duration::from_hours(1), ..config.clone() };
-    assert_eq!(Postgres::new(settled, reader()).poll(cursor.as_ref()).await, Ok(Polled::Unchanged));
-    assert!(matches!(Postgres::new(config, reader()).poll(cursor.as_ref()).await, Ok(Polled::Rows { .. })));
+    assert_eq!(Postgres::new(settled, reader()).poll(cursor.as_ref()).await, Ok(PollOutcome::Unchanged));
+    assert!(matches!(
+        Postgres::new(config, reader()).poll(cursor.as_ref()).await,
+        Ok(PollOutcome::Rows { .. })
+    ));
 }
 
 async fn what_does_not_pass_by_itself_is_said(database: &Database<'_>) {
     let config = database.config(10);
-    let lasting = async |config: PostgresConfig| match Postgres::new(config, reader()).poll(None).await {
-        Err(Trouble::Lasting(why)) => why,
+    let permanent = async |config: PostgresConfig| match Postgres::new(config, reader()).poll(None).await {
+        Err(PollError::Permanent(why)) => why,
         other => panic!("{other:?}"),
     };
-    let why = lasting(PostgresConfig { select: "SELECT * FROM cals".into(), ..config.clone() }).await;
+    let why = permanent(PostgresConfig { select: "SELECT * FROM cals".into(), ..config.clone() }).await;
     assert!(why.contains("42P01") && why.contains("cals"), "{why}");
-    let why = lasting(PostgresConfig { cursor: "chnged".into(), ..config.clone() }).await;
+    let why = permanent(PostgresConfig { cursor: "chnged".into(), ..config.clone() }).await;
     assert!(why.contains("chnged"), "{why}");
     let why =
-        lasting(PostgresConfig { select: "DELETE FROM calls RETURNING *".into(), ..config.clone() }).await;
+        permanent(PostgresConfig { select: "DELETE FROM calls RETURNING *".into(), ..config.clone() }).await;
     assert!(why.contains("42"), "only a SELECT is asked: {why}");
     let password = Some(SecretAt::File("/nowhere/secret".into()));
-    let why = lasting(PostgresConfig { password, ..config.clone() }).await;
+    let why = permanent(PostgresConfig { password, ..config.clone() }).await;
     assert!(why.contains("/nowhere/secret"), "{why}");
     std::fs::write(database.secret.path(), "wrong").unwrap();
-    let why = lasting(config).await;
+    let why = permanent(config).await;
     assert!(why.contains("28P01") && !why.contains("wrong"), "{why}");
 }

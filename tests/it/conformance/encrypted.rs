@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cityloom::connect::{
-    Authority, Connector, Mqtt, MqttConfig, Nats, NatsConfig, Polled, Postgres, PostgresConfig, Reading,
-    SecretAt, Trouble, WebSocket, WebSocketConfig,
+    Authority, Connector, MessageOptions, Mqtt, MqttConfig, Nats, NatsConfig, PollError, PollOutcome,
+    Postgres, PostgresConfig, SecretAt, WebSocket, WebSocketConfig,
 };
 use futures::SinkExt as _;
 use tokio::net::TcpListener;
@@ -34,7 +34,7 @@ fn trusting() -> ClientConfig {
 }
 
 /// With that authority it answers; with those of the machine it says what is wrong with the certificate.
-async fn trusts(connector: impl Fn(Authority) -> Box<dyn Connector>) -> Polled {
+async fn trusts(connector: impl Fn(Authority) -> Box<dyn Connector>) -> PollOutcome {
     let stranger = connector(Authority::default()).poll(None).await;
     let told = stranger.expect_err("a server that nobody vouches for").to_string().to_lowercase();
     assert!(["certificate", "unknownissuer", "tls"].iter().any(|word| told.contains(word)), "{told}");
@@ -49,7 +49,7 @@ fn mqtt(port: u16, authority: Authority) -> Box<dyn Connector> {
 async fn a_broker_over_tls() {
     let Some(daemon) = Daemon::mosquitto_with(None, Line::Tls) else { return };
     let port = daemon.address.port();
-    assert_eq!(trusts(|authority| mqtt(port, authority)).await, Polled::Unchanged);
+    assert_eq!(trusts(|authority| mqtt(port, authority)).await, PollOutcome::Unchanged);
     let Some(plain) = Daemon::mosquitto(None) else { return };
     assert!(
         mqtt(plain.address.port(), ours()).poll(None).await.is_err(),
@@ -75,7 +75,7 @@ async fn a_stream_over_tls() {
     };
     server.create_stream(config).await.unwrap();
     server.publish("air.one", r#"{"id": 1}"#.into()).await.unwrap().await.unwrap();
-    let Polled::Rows { rows, .. } = trusts(|authority| nats(&address, authority)).await else {
+    let PollOutcome::Rows { rows, .. } = trusts(|authority| nats(&address, authority)).await else {
         panic!("a row")
     };
     assert_eq!(numbers(&rows, "id"), [1]);
@@ -107,7 +107,8 @@ async fn a_database_over_tls_and_never_without() {
     let address = daemon.address.to_string();
     let password = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(password.path(), "s3cret\n").unwrap();
-    let Polled::Rows { rows, .. } = trusts(|authority| postgres(&address, authority, password.path())).await
+    let PollOutcome::Rows { rows, .. } =
+        trusts(|authority| postgres(&address, authority, password.path())).await
     else {
         panic!("a row")
     };
@@ -115,7 +116,7 @@ async fn a_database_over_tls_and_never_without() {
     let Some(plain) = Daemon::postgres() else { return };
     let told = postgres(&plain.address.to_string(), ours(), password.path()).poll(None).await;
     assert!(
-        matches!(&told, Err(Trouble::Passing { .. } | Trouble::Lasting(_))),
+        matches!(&told, Err(PollError::Transient { .. } | PollError::Permanent(_))),
         "a server without TLS: {told:?}"
     );
 }
@@ -146,13 +147,13 @@ async fn a_websocket_over_tls() {
             authority,
             secret: None,
             subscribe: None,
-            reading: Reading::default(),
+            reading: MessageOptions::default(),
             gather: Duration::from_millis(50),
             most_messages: 1,
             most_bytes: 64 << 10,
         };
         Box::new(WebSocket::new(config, reader()))
     };
-    let Polled::Rows { rows, .. } = trusts(socket).await else { panic!("a row") };
+    let PollOutcome::Rows { rows, .. } = trusts(socket).await else { panic!("a row") };
     assert_eq!(numbers(&rows, "id"), [1]);
 }

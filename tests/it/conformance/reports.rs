@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use chrono::{DateTime, TimeDelta, Utc};
-use cityloom::connect::{Connector, Open311, Open311Config, Polled, Rows, Window};
+use cityloom::connect::{Connector, Open311, Open311Config, PollOutcome, Rows, Window};
 use cityloom::model::{Clock, ManualClock, Micros};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -167,7 +167,7 @@ async fn full_windows_are_halved_until_every_request_has_come() {
     server.change(&told);
     let (mut connector, mut cursor, mut come) = (server.open311(), None, Vec::new());
     for _ in 0..60 {
-        let Polled::Rows { rows, cursor: next } = connector.poll(cursor.as_ref()).await.unwrap() else {
+        let PollOutcome::Rows { rows, cursor: next } = connector.poll(cursor.as_ref()).await.unwrap() else {
             panic!("an answer")
         };
         cursor = Some(next);

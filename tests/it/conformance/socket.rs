@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use cityloom::connect::{Authority, Connector, Reading, WebSocket, WebSocketConfig};
+use cityloom::connect::{Authority, Connector, MessageOptions, WebSocket, WebSocketConfig};
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
@@ -56,7 +56,7 @@ impl Source for Socket {
             authority: Authority::default(),
             secret: None,
             subscribe: Some("everything, please".into()),
-            reading: Reading { rows: "/data".into(), ..Reading::default() },
+            reading: MessageOptions { rows: "/data".into(), ..MessageOptions::default() },
             gather: Duration::from_millis(50),
             most_messages: 100,
             most_bytes: 64 << 10,

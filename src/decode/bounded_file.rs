@@ -11,9 +11,9 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{ChunkReader, Length};
 
 /// The file.
-pub(super) struct Ending(pub(super) File);
+pub(super) struct BoundedFile(pub(super) File);
 
-impl Ending {
+impl BoundedFile {
     fn at(&self, start: u64) -> io::Result<File> {
         let mut file = self.0.try_clone()?;
         file.seek(SeekFrom::Start(start))?;
@@ -21,13 +21,13 @@ impl Ending {
     }
 }
 
-impl Length for Ending {
+impl Length for BoundedFile {
     fn len(&self) -> u64 {
         self.0.len()
     }
 }
 
-impl ChunkReader for Ending {
+impl ChunkReader for BoundedFile {
     type T = BufReader<Rest>;
 
     fn get_read(&self, start: u64) -> Result<Self::T> {
@@ -66,7 +66,7 @@ mod tests {
     fn what_is_not_there_is_neither_waited_for_nor_made_room_for() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"0123456789").unwrap();
-        let file = Ending(file);
+        let file = BoundedFile(file);
         assert_eq!(file.get_bytes(2, 8).unwrap(), b"23456789".as_slice());
         for (start, length) in [(2, 9), (11, 0), (0, usize::MAX), (u64::MAX, 1)] {
             assert!(file.get_bytes(start, length).is_err(), "{length} from {start}");
