@@ -24,6 +24,8 @@ pub struct Demo {
     pub scale: f64,
     /// Minutes that lie behind the first picture.
     pub history_min: u32,
+    /// Makes another day of the same city; none: the city's own seed.
+    pub seed: Option<u64>,
 }
 
 /// Makes the city's data.
@@ -36,7 +38,8 @@ pub(super) struct Feeder {
 impl Feeder {
     pub(super) fn new(demo: Demo, seed: u64, lander: Arc<Lander>, now: Micros) -> Self {
         let city = City::generate(seed);
-        let generator = Generator::new(Settings { seed, start: now, scale: demo.scale }, &city);
+        let day = demo.seed.unwrap_or(seed);
+        let generator = Generator::new(Settings { seed: day, start: now, scale: demo.scale }, &city);
         Self { generator, lander, at: now }
     }
 
@@ -63,10 +66,15 @@ impl Feeder {
                 );
                 self.at = now.plus_seconds(-1);
             }
-            let batches = self.generator.tick(self.at, now);
-            self.at = now;
-            self.land(batches).await;
+            self.land_until(now).await;
         }
+    }
+
+    /// Lands every second that is over at `now` and was not landed yet.
+    pub(super) async fn land_until(&mut self, now: Micros) {
+        let batches = self.generator.tick(self.at, now);
+        self.at = now;
+        self.land(batches).await;
     }
 
     async fn land(&self, batches: Vec<(FeedName, RecordBatch)>) {

@@ -23,6 +23,7 @@ use super::generate::{Demo, Feeder};
 use super::issuer::Issuer;
 use super::lock::{Locked, guard};
 use super::outlet::{self, DeskLog};
+use super::pace::{Pace, Steps};
 use super::silence::Silence;
 use super::tick::Sinks;
 use super::{Workshop, WorkshopOptions, behind, drop_folder, in_force, listen, look, reload, tend, uploads};
@@ -44,7 +45,7 @@ const JOURNAL: &str = "the journal";
 const GRACE: Duration = Duration::from_secs(5);
 
 /// What to serve, and where.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct ServeOptions {
     /// Which city.
     pub workshop: WorkshopOptions,
@@ -52,6 +53,8 @@ pub struct ServeOptions {
     pub listen: SocketAddr,
     /// Make the city's data, too.
     pub demo: Option<Demo>,
+    /// Who moves the city's clock and ticks; none: real time does.
+    pub steps: Option<Steps>,
     /// Where metrics are read from.
     pub metrics: PrometheusHandle,
     /// Where the pages are.
@@ -112,7 +115,7 @@ pub async fn serve(
         ready,
         shutdown: shutdown.clone(),
     };
-    flows.spawn_on(weave(weaving, options.demo), &fusion);
+    flows.spawn_on(weave(weaving, options.demo, options.steps), &fusion);
     watch(&mut flows, &workshop, guard, issuer, &audit, &shutdown);
     let listening = listen::run(Arc::clone(&workshop), Arc::clone(&board), audit.clone(), shutdown.clone());
     flows.spawn(listening);
@@ -279,7 +282,7 @@ struct Weaving {
 }
 
 /// Keeps results up to date: ticks, reloads, and the demo's data where it is asked for.
-async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
+async fn weave(weaving: Weaving, demo: Option<Demo>, steps: Option<Steps>) -> Result<()> {
     let Weaving { workshop, engine, sinks, board, audit, ready, shutdown } = weaving;
     land_first(&workshop).await?;
     let mut duty = DutyWatch::new(&workshop);
@@ -292,14 +295,7 @@ async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
         let shutdown = shutdown.clone();
         feeding.spawn(async move { shutdown.run_until_cancelled_owned(filler.run()).await.unwrap_or(()) });
     }
-    if let Some(demo) = demo {
-        let now = workshop.clock.now();
-        let mut feeder = Feeder::new(demo, workshop.settings.seed, Arc::clone(&workshop.lander), now);
-        feeder.history(demo.history_min).await;
-        feeding.spawn(feeder.run(Arc::clone(&workshop.clock), shutdown.clone()));
-    }
-    let mut ticks = tokio::time::interval(workshop.settings.wall.refresh);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut pace = pace(&workshop, demo, steps, &mut feeding, &shutdown).await;
     let states = workshop.settings.lake.states;
     let mut checkpoints = tokio::time::interval_at(tokio::time::Instant::now() + states, states);
     checkpoints.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -311,7 +307,8 @@ async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
                 changed.context("watching the queries folder")?;
                 load(&workshop, &engine, &sinks, &audit, &mut loaded).await?;
             }
-            _ = ticks.tick() => {
+            step = pace.wait() => {
+                pace.advance().await;
                 let now = workshop.clock.now();
                 if let Err(error) = duty.follow(&workshop, &sinks.desk, now).await {
                     tracing::error!("{error:#}");
@@ -325,6 +322,8 @@ async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
                 let told = tell(&sinks, &mut silence, silent, &workshop.lander, now).await;
                 kept(told, &board, now)?;
                 ready.store(true, Ordering::Release);
+                // Whoever asked for the step may have gone.
+                let _ = step.map(|step| step.send(sinks.hub.watermarks()));
             }
         }
     }
@@ -337,6 +336,30 @@ async fn weave(weaving: Weaving, demo: Option<Demo>) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Lands what lies before the demo's first picture, and says what brings about the ticks from then on.
+async fn pace(
+    workshop: &Arc<Workshop>,
+    demo: Option<Demo>,
+    steps: Option<Steps>,
+    feeding: &mut JoinSet<()>,
+    shutdown: &CancellationToken,
+) -> Pace {
+    let mut feeder = demo.map(|demo| {
+        let now = workshop.clock.now();
+        Feeder::new(demo, workshop.settings.seed, Arc::clone(&workshop.lander), now)
+    });
+    if let (Some(feeder), Some(demo)) = (&mut feeder, demo) {
+        feeder.history(demo.history_min).await;
+    }
+    if let Some(steps) = steps {
+        return Pace::Stepped(steps, feeder);
+    }
+    if let Some(feeder) = feeder {
+        feeding.spawn(feeder.run(Arc::clone(&workshop.clock), shutdown.clone()));
+    }
+    Pace::live(workshop.settings.wall.refresh)
 }
 
 /// Writes into the journal what the clock brings about and which feeds went quiet.

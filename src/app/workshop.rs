@@ -12,7 +12,7 @@ use crate::contract::Contract;
 use crate::fusion::{Catalog, Engine, Latest, Query, QueryFile, QuerySet, SessionConfig, StateLimits};
 use crate::ingest::{Lander, open_feeds};
 use crate::lake::Lake;
-use crate::model::{Clock, Problem, SystemClock};
+use crate::model::{Clock, Problem};
 use crate::place::Areas;
 use crate::sandbox::Decoder;
 
@@ -27,6 +27,8 @@ pub struct WorkshopOptions {
     pub areas: Option<PathBuf>,
     /// Whether SQL may read local files.
     pub local_files: bool,
+    /// Who says what time it is.
+    pub clock: Arc<dyn Clock>,
     /// The program that decodes files in a process of its own; none: this process does, which is for tests.
     pub decoder: Option<PathBuf>,
 }
@@ -65,7 +67,7 @@ impl Workshop {
         // Thousands of outlines take as long to make ready as a lake to open: both at once.
         let boundaries = settings.areas.clone();
         let areas = tokio::task::spawn_blocking(move || config::read_areas(&boundaries));
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock = Arc::clone(&options.clock);
         let lake = match &settings.lake.bucket {
             Some(bucket) => Lake::open_bucket(bucket).await?,
             None => Lake::open(&options.data)?,

@@ -16,11 +16,13 @@ mod token;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::app::{Demo, WorkshopOptions};
 use crate::ingest::{Terms, Units, units_of};
+use crate::model::{Micros, SystemClock};
 use crate::sandbox;
 use crate::server::Pages;
 
@@ -69,6 +71,12 @@ enum Command {
         /// Minutes of the city's past that the first picture holds.
         #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(0..=1440))]
         history: u32,
+        /// Makes another day of the same city: the same seed, time and scale make the same rows.
+        #[arg(long, value_name = "N")]
+        seed: Option<u64>,
+        /// The city's clock begins here (RFC 3339) and goes on by a second with every tick, so that a day can be had again.
+        #[arg(long, value_name = "TIME", value_parser = instant)]
+        at: Option<Micros>,
     },
     /// Land files into a feed, checked against its contract; print a receipt.
     Land {
@@ -202,6 +210,11 @@ fn scale(text: &str) -> Result<f64, String> {
     }
 }
 
+fn instant(text: &str) -> Result<Micros, String> {
+    Micros::from_rfc3339(text)
+        .ok_or_else(|| "give a time with its offset, as 2026-03-02T07:30:00+08:00".into())
+}
+
 /// Runs the command that the process was started with; a served city shows `pages`.
 pub fn main(pages: Pages) -> ExitCode {
     let cli = Cli::parse();
@@ -210,12 +223,13 @@ pub fn main(pages: Pages) -> ExitCode {
         data: cli.data,
         areas: cli.areas,
         local_files: false,
+        clock: Arc::new(SystemClock),
         decoder: Some(this_program()),
     };
     let done = match cli.command {
-        Command::Serve(listen) => run::serve(options, listen.listen, None, pages),
-        Command::Demo { listen, scale, history } => {
-            run::serve(options, listen.listen, Some(Demo { scale, history_min: history }), pages)
+        Command::Serve(listen) => run::serve(options, listen.listen, None, None, pages),
+        Command::Demo { listen, scale, history, seed, at } => {
+            run::serve(options, listen.listen, Some(Demo { scale, history_min: history, seed }), at, pages)
         }
         Command::Land { feed, files, contract, units, format } => {
             let terms = Terms { contract, units, ..Terms::default() };

@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use super::text;
-use crate::app::{self, Demo, ServeOptions, WorkshopOptions};
+use crate::app::{self, Demo, ServeOptions, Steps, WorkshopOptions};
+use crate::model::Micros;
 use crate::server::Pages;
 
 /// Plans nest deeply and run on worker threads; the default 2 MiB is too little for deep ones.
@@ -25,9 +26,10 @@ pub(super) fn once(command: impl Future<Output = Result<ExitCode>>) -> Result<Ex
 
 /// Serves until the process is told to stop.
 pub(super) fn serve(
-    workshop: WorkshopOptions,
+    mut workshop: WorkshopOptions,
     listen: SocketAddr,
     demo: Option<Demo>,
+    at: Option<Micros>,
     pages: Pages,
 ) -> Result<ExitCode> {
     logs("warn,cityloom=info");
@@ -40,9 +42,15 @@ pub(super) fn serve(
     let doors = runtime("doors")?;
     let fusion = runtime("fusion")?;
     let shutdown = CancellationToken::new();
-    let options = ServeOptions { workshop, listen, demo, metrics, pages };
+    let stepped = at.map(Steps::at);
+    if let Some((_, steps)) = &stepped {
+        workshop.clock = steps.clock();
+    }
+    let (stepper, steps) = stepped.unzip();
+    let options = ServeOptions { workshop, listen, demo, steps, metrics, pages };
     let served = doors.block_on(async {
         tokio::spawn(stop_on_signal(shutdown.clone()));
+        stepper.map(|stepper| tokio::spawn(stepper.run()));
         app::serve(options, fusion.handle().clone(), shutdown, |scheme, address| {
             text::out(&format!("cityloom is at {scheme}://{address}/"));
         })

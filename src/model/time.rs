@@ -19,6 +19,11 @@ impl Micros {
             .map_or_else(|| self.0.to_string(), |t| t.to_rfc3339_opts(chrono::SecondsFormat::Micros, true))
     }
 
+    /// The instant that an RFC 3339 text names; none where it names none.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        chrono::DateTime::parse_from_rfc3339(text).ok().map(|instant| Self(instant.timestamp_micros()))
+    }
+
     /// This instant moved by `seconds`.
     #[must_use]
     pub fn plus_seconds(self, seconds: i64) -> Self {

@@ -104,6 +104,11 @@ impl Guard {
         Self { lock: Some(lock), clock, failures: Mutex::default(), audit: None }
     }
 
+    /// What time it is for whoever comes in.
+    pub fn now(&self) -> Micros {
+        self.clock.now()
+    }
+
     /// The same for keys that can be asked for anew; the wishes come out of the receiver.
     #[must_use]
     pub fn renewable(mut self) -> (Self, mpsc::Receiver<Renewal>) {

@@ -204,6 +204,7 @@ async fn a_real_day_of_polls_becomes_its_incidents_and_their_changes() {
         data: city.data().into(),
         areas: None,
         local_files: false,
+        clock: Arc::new(cityloom::model::SystemClock),
         decoder: None,
     };
     let workshop = Workshop::open(&options).await.unwrap();

@@ -270,6 +270,7 @@ async fn where_the_rows_fell_is_told_by_cell_before_and_after_files_were_merged(
         data: city.data().into(),
         areas: None,
         local_files: false,
+        clock: std::sync::Arc::new(cityloom::model::SystemClock),
         decoder: None,
     };
     let workshop = Workshop::open(&options).await.unwrap();

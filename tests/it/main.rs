@@ -32,6 +32,7 @@ mod order_loop;
 mod peers;
 mod plug;
 mod readers;
+mod recorded;
 mod reload;
 mod resumable;
 mod retention;

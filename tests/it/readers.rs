@@ -45,6 +45,7 @@ async fn other_readers_count_the_same_rows_whatever_was_done_to_a_table() {
         data: city.data().into(),
         areas: None,
         local_files: false,
+        clock: Arc::new(cityloom::model::SystemClock),
         decoder: None,
     };
     let workshop = Workshop::open(&options).await.unwrap();

@@ -223,7 +223,14 @@ impl Connector for Once {
 async fn a_live_source_is_read_in_the_units_that_its_settings_say() {
     let city = City::new();
     let (root, data) = (city.root().into(), city.data().into());
-    let options = WorkshopOptions { city: root, data, areas: None, local_files: false, decoder: None };
+    let options = WorkshopOptions {
+        city: root,
+        data,
+        areas: None,
+        local_files: false,
+        clock: Arc::new(cityloom::model::SystemClock),
+        decoder: None,
+    };
     let workshop = Workshop::open(&options).await.unwrap();
     for (header, unit, told) in [
         ("speed_kmh", "mi/h", None),

@@ -20,7 +20,7 @@ use super::step::{Close, Input, MOST_SUBS, Output, Protocol};
 use super::wire;
 use crate::access::{Bearer, Caller, Deed, may};
 use crate::hub::{Frame, Next, Session, SubscribeError};
-use crate::model::{Clock, Micros, SystemClock};
+use crate::model::Micros;
 use crate::server::guard::Guard;
 
 /// One write joins frames up to this many bytes.
@@ -208,7 +208,7 @@ impl Carrier {
                 }
                 Next::Idle => {
                     if self.due
-                        && let Some(frame) = self.hub.heartbeat(SystemClock.now())
+                        && let Some(frame) = self.hub.heartbeat(self.visitor.guard.now())
                     {
                         self.out.add(&frame);
                         self.due = false;
@@ -246,10 +246,10 @@ impl Carrier {
         match output {
             None => {}
             Some(Output::Welcome { id, token }) => {
-                let left = self.visitor.admit(token.as_ref(), SystemClock.now())?;
+                let left = self.visitor.admit(token.as_ref(), self.visitor.guard.now())?;
                 self.ends = left.and_then(|left| Instant::now().checked_add(left));
                 let beat = self.pace.heartbeat;
-                self.hub.reply(wire::welcome(id, &self.city, SystemClock.now(), beat, MOST_SUBS));
+                self.hub.reply(wire::welcome(id, &self.city, self.visitor.guard.now(), beat, MOST_SUBS));
             }
             Some(Output::Subscribe { id, ch, since }) => {
                 if let Err(error) = self.hub.subscribe(id, &ch, since) {

@@ -35,11 +35,17 @@ pub struct Screen {
     pub items: BTreeMap<String, Vec<Value>>,
     /// The server's goodbye.
     pub bye: Option<Value>,
+    /// Every frame as it came, where somebody began to keep them.
+    pub tape: Option<Vec<Value>>,
 }
 
 impl Screen {
     pub async fn open(server: &Server) -> Self {
-        let mut request = format!("ws://{}/api/stream", server.address()).into_client_request().unwrap();
+        Self::open_at(server.address()).await
+    }
+
+    pub async fn open_at(address: &str) -> Self {
+        let mut request = format!("ws://{address}/api/stream").into_client_request().unwrap();
         request.headers_mut().insert("sec-websocket-protocol", "loom.v1.json".parse().unwrap());
         let (socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
         let mut screen = Self {
@@ -51,6 +57,7 @@ impl Screen {
             states: BTreeMap::new(),
             items: BTreeMap::new(),
             bye: None,
+            tape: None,
         };
         screen.say(json!({"t":"hello","id":1,"client":{"kind":"wall","name":"it","v":"0"}})).await;
         screen.until("a welcome", |_, frame| frame["t"] == "welcome").await;
@@ -118,6 +125,7 @@ impl Screen {
                 Ok(Message::Text(text)) => {
                     let frame: Value = serde_json::from_str(&text).unwrap();
                     self.apply(&frame);
+                    self.tape.iter_mut().for_each(|tape| tape.push(frame.clone()));
                     return Some(frame);
                 }
                 Ok(Message::Close(_)) | Err(_) => return None,
@@ -166,6 +174,7 @@ impl Screen {
                 }
             }
             "state" => {
+                held.seq = seq;
                 self.states.insert(channel, frame["body"].clone());
             }
             "bye" => self.bye = Some(frame.clone()),
