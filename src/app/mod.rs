@@ -11,6 +11,7 @@ mod board;
 mod drop_bucket;
 mod drop_folder;
 mod duty;
+mod format;
 mod generate;
 mod in_force;
 mod issuer;
@@ -28,6 +29,7 @@ mod uploads;
 mod veil_key;
 mod workshop;
 
+pub use format::check_format;
 pub use generate::Demo;
 pub use in_force::read as queries_in_force;
 pub use lock::revoked_file;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, anyhow, bail};
 use object_store::local::LocalFileSystem;
 
+use super::format::{check_format, mark_format};
 use super::veil_key::veil_key;
 use crate::config::{self, Settings};
 use crate::contract::Contract;
@@ -58,6 +59,7 @@ impl Workshop {
     /// # Errors
     /// What is wrong with the folder or the lake.
     pub async fn open(options: &WorkshopOptions) -> Result<Self> {
+        check_format(&options.data)?;
         let settings = Settings::read(&options.city, options.areas.as_deref())
             .map_err(|problem| anyhow!("{problem}"))?;
         let (contracts, problems) = config::contracts(&options.city);
@@ -72,6 +74,8 @@ impl Workshop {
             Some(bucket) => Lake::open_bucket(bucket).await?,
             None => Lake::open(&options.data)?,
         };
+        crate::lake::create_dirs(&options.data)?;
+        mark_format(&options.data)?;
         let feeds = open_feeds(&lake.with_tail(settings.lake.tail), &contracts).await?;
         let areas = Arc::new(areas.await?.map_err(|problem| anyhow!("{problem}"))?);
         let mut lander = Lander::new(feeds, Arc::clone(&areas), Arc::clone(&clock), settings.limits.upload)

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
-use crate::app::{Demo, WorkshopOptions};
+use crate::app::{self, Demo, WorkshopOptions};
 use crate::ingest::{Terms, Units, units_of};
 use crate::model::{Micros, SystemClock};
 use crate::sandbox;
@@ -243,7 +243,9 @@ pub fn main(pages: Pages) -> ExitCode {
         Command::Plan { no_sample } => run::once(plan::plan(options, !no_sample)),
         Command::Lineage { queries } => lineage::lineage(options, queries),
         Command::Token { command } => token::token(&options, command),
-        Command::Audit { command } => Ok(audit::audit(&options.data, command)),
+        Command::Audit { command } => {
+            app::check_format(&options.data).map(|()| audit::audit(&options.data, command))
+        }
         Command::DecodeWorker => Ok(decode_worker()),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "cityloom", &mut std::io::stdout());

@@ -27,6 +27,7 @@ mod hostile;
 mod intake;
 mod lateness;
 mod neighbours;
+mod old_folder;
 #[path = "loop.rs"]
 mod order_loop;
 mod peers;
