@@ -110,7 +110,8 @@ async fn opens_whole(left: &Path) {
     let server = Server::start(&city).await;
     let mut screen = Screen::following(&server, &["alerts", "orders"]).await;
     let orders = server.json("/api/orders").await;
-    let order = &orders["orders"][0];
+    let of_before = |order: &&serde_json::Value| order["id"] == "or-1";
+    let order = orders["orders"].as_array().unwrap().iter().find(of_before).unwrap();
     assert_eq!(
         [&order["id"], &order["state"], &order["by"], &order["note"], &order["unit"]],
         ["or-1", "accepted", "Li", "on my way", "police-990101"],
