@@ -270,7 +270,7 @@ impl Appending {
     ///
     /// # Errors
     /// Where the disk does not say so.
-    pub async fn keep(mut self) -> io::Result<u64> {
+    pub async fn keep(&mut self) -> io::Result<u64> {
         let file = self.file.take().ok_or(io::ErrorKind::NotConnected)?;
         tokio::task::spawn_blocking(move || file.sync_data()).await.map_err(io::Error::other)??;
         self.hold.back.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -264,6 +264,7 @@ async fn append(state: &ServerState, part: &Part, headers: &HeaderMap, body: Bod
             "the part came damaged and was dropped; send it again",
         ));
     }
+    // The upload stays this request's until its note is written: two writers of one note lose each other's draft.
     let offset = appending.keep().await.map_err(internal)?;
     state.uploads.extend(part, offset, state.clock.now()).map_err(internal)?;
     if cut {
